@@ -1,0 +1,1 @@
+"""Data: the study table, exports, splits, pixels, sampling, the phantom."""

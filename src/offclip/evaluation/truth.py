@@ -1,0 +1,195 @@
+"""Ground truth of an evaluation: which image shows what, and where. Everything is joined by image id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from offclip.data.csv_table import read_table
+from offclip.data.exports import read_export
+from offclip.data.files import Skipped
+from offclip.data.loader import ImageRef
+from offclip.data.study import read_studies
+from offclip.errors import DataError
+from offclip.grounding.pointing import Box
+
+LABEL_KEYS = ("image_id", "study_id", "patient_id", "split", "view", "normal")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of N images.
+
+    Attributes:
+        image_ids: N ids.
+        findings: F names.
+        present: (N, F) 1 present, 0 absent, NaN unknown.
+        normal: (N,) 1 normal, 0 abnormal, NaN unknown.
+    """
+
+    image_ids: tuple[str, ...]
+    findings: tuple[str, ...]
+    present: np.ndarray
+    normal: np.ndarray
+
+    def select(self, image_ids: Sequence[str]) -> Labels:
+        """The labels of the given images, in that order.
+
+        Raises:
+            DataError: An image has no label.
+        """
+        position = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        unknown = [image_id for image_id in image_ids if image_id not in position]
+        if unknown:
+            raise DataError(
+                f"{len(unknown)} image(s) have no labels, such as {unknown[0]}.", "Add them to labels.csv."
+            )
+        rows = [position[image_id] for image_id in image_ids]
+        return Labels(tuple(image_ids), self.findings, self.present[rows], self.normal[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationData:
+    """An evaluation folder.
+
+    Attributes:
+        images: For each split its frontal images that have labels.
+        labels: Of all of them.
+        boxes: For each image id its boxes; empty without boxes.csv.
+        skipped: Rows that were left out, with the reason.
+    """
+
+    images: dict[str, list[ImageRef]]
+    labels: Labels
+    boxes: dict[str, list[Box]]
+    skipped: list[Skipped]
+
+
+def read_evaluation_folder(folder: str | Path) -> EvaluationData:
+    """Reads `studies.parquet` or `reports.csv`, `labels.csv`, and `boxes.csv` if there is one.
+
+    Raises:
+        DataError: A file is missing or unusable, a label is not 0, 1 or blank, or nothing is left.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder.", "Give the folder that holds labels.csv.")
+    splits, skipped = _read_images(folder)
+    labels, bad_labels = read_labels(folder / "labels.csv")
+    labelled = set(labels.image_ids)
+    known = {image.image_id for images in splits.values() for image in images}
+    boxes, bad_boxes = _read_boxes(folder / "boxes.csv")
+    unknown = [
+        Skipped("labels.csv", 0, i, "no such image in the table") for i in labels.image_ids if i not in known
+    ]
+    unknown += [Skipped("boxes.csv", 0, i, "no such image in the table") for i in boxes if i not in known]
+    unlabelled = [Skipped("labels.csv", 0, i, "the image has no row here") for i in sorted(known - labelled)]
+    images = {split: [i for i in refs if i.image_id in labelled] for split, refs in splits.items()}
+    if not any(images.values()):
+        raise DataError(
+            f"{folder}: no image of the table has a row in labels.csv.",
+            "Compare the column image_id of both files.",
+        )
+    return EvaluationData(images, labels, boxes, skipped + bad_labels + bad_boxes + unknown + unlabelled)
+
+
+def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
+    """Reads a table with `image_id`, optionally `normal`, and one 0/1/blank column a finding.
+
+    Without a column `normal`, an image is normal when every finding is known to be absent.
+
+    Raises:
+        DataError: There is no finding column, or a value is something else.
+    """
+    path = Path(path)
+    table = read_table(path, ("image_id",))
+    findings = [column for column in table.columns if column not in LABEL_KEYS]
+    if not findings:
+        raise DataError(
+            f"{path}: no finding column beside {', '.join(table.columns)}.", "Add one 0/1 column a finding."
+        )
+    row_number = table.with_row_index("row", offset=2)
+    bad = row_number.filter(pl.col("image_id").is_null() | pl.col("image_id").is_duplicated())
+    first = {
+        i: r for r, i in reversed(list(zip(row_number["row"], row_number["image_id"], strict=True))) if i
+    }
+    skipped = [
+        Skipped(
+            str(path),
+            row,
+            image_id or "",
+            "no image_id" if not image_id else f"doubled (first in row {first[image_id]})",
+        )
+        for row, image_id in zip(bad["row"], bad["image_id"], strict=True)
+        if not image_id or first[image_id] != row
+    ]
+    left_out = {entry.row for entry in skipped}
+    table = row_number.filter(~pl.col("row").is_in(left_out))
+    present = np.stack([_flags(table, finding, path) for finding in findings], axis=1)
+    if "normal" in table.columns:
+        normal = _flags(table, "normal", path)
+    else:
+        any_present = (present == 1).any(axis=1)
+        normal = np.where(any_present, 0.0, np.where(np.isnan(present).any(axis=1), np.nan, 1.0))
+    contradiction = (normal == 1) & (present == 1).any(axis=1)
+    if contradiction.any():
+        row = table["row"][int(np.flatnonzero(contradiction)[0])]
+        raise DataError(f"{path}: row {row} is normal and has a finding.", "Mend the row.")
+    return Labels(tuple(table["image_id"]), tuple(findings), present, normal), skipped
+
+
+def _flags(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
+    value = pl.col(column).cast(pl.Float64, strict=False)
+    wrong = table.filter(pl.col(column).is_not_null() & ~value.is_in([0.0, 1.0]).fill_null(False))
+    if len(wrong):
+        raise DataError(
+            f"{path}: row {wrong['row'][0]}, column {column!r}: {wrong[column][0]!r} is not 0, 1 or blank.",
+            "Give 1 for present, 0 for absent, nothing for unknown.",
+        )
+    return table.select(value.fill_null(float("nan")))[column].to_numpy()
+
+
+def _read_boxes(path: Path) -> tuple[dict[str, list[Box]], list[Skipped]]:
+    if not path.is_file():
+        return {}, []
+    table = read_table(path, ("image_id", "finding", "x", "y", "width", "height"))
+    boxes: dict[str, list[Box]] = {}
+    skipped = []
+    for number, row in enumerate(table.iter_rows(named=True), start=2):
+        try:
+            x, y, width, height = (float(row[edge]) for edge in ("x", "y", "width", "height"))
+        except (TypeError, ValueError):
+            skipped.append(
+                Skipped(str(path), number, row["image_id"] or "", "x, y, width or height is no number")
+            )
+            continue
+        if not row["image_id"] or not row["finding"] or not (0 < width < np.inf and 0 < height < np.inf):
+            skipped.append(
+                Skipped(str(path), number, row["image_id"] or "", "no id, no finding, or an empty box")
+            )
+            continue
+        boxes.setdefault(row["image_id"], []).append(Box(row["finding"].lower(), x, y, width, height))
+    return boxes, skipped
+
+
+def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], list[Skipped]]:
+    splits: dict[str, list[ImageRef]] = {}
+    table = folder / "studies.parquet"
+    if table.is_file():
+        rows = [(s["split"], s["images"]) for s in read_studies(table).iter_rows(named=True)]
+        skipped: list[Skipped] = []
+    elif (folder / "reports.csv").is_file():
+        studies, skipped = read_export(folder / "reports.csv")
+        rows = [(study.split, study.images) for study in studies]
+    else:
+        raise DataError(
+            f"{folder}: neither studies.parquet nor reports.csv.", "One of them says where the images are."
+        )
+    for split, images in rows:
+        frontal = [ImageRef(i["image_id"], Path(i["path"])) for i in images if i["view"] != "lateral"]
+        splits.setdefault(split, []).extend(frontal)
+    return splits, skipped

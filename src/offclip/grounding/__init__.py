@@ -1,0 +1,1 @@
+"""Grounding: heat maps, the pointing game."""

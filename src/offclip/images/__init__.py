@@ -1,0 +1,1 @@
+"""Images: safe reading, geometry that can be undone, preprocessing."""

@@ -1,0 +1,44 @@
+"""Losses of a logit matrix and normal flags. Needs torch and nothing else.
+
+Example:
+    >>> import torch
+    >>> from offclip.losses import OffClipLoss
+    >>> logits = torch.randn(4, 4, requires_grad=True)  # rows images, columns texts
+    >>> OffClipLoss()(logits, normal=torch.tensor([True, True, False, False])).backward()
+"""
+
+from offclip.losses.info_nce import abnormal_infonce_loss, info_nce_loss, multi_positive_loss
+from offclip.losses.modules import (
+    AbnormalInfoNceLoss,
+    InfoNceLoss,
+    MultiPositiveLoss,
+    OffClipLoss,
+    OffDiagonalLoss,
+    SigLipLoss,
+)
+from offclip.losses.off_clip import OffClipTerms, off_clip_loss, off_clip_terms, symmetrised
+from offclip.losses.sigmoid import Weighting, off_diagonal_loss, siglip_loss
+from offclip.losses.targets import contrasted_cells, identical_cells, known_cells, target_matrix
+
+__all__ = [
+    "AbnormalInfoNceLoss",
+    "InfoNceLoss",
+    "MultiPositiveLoss",
+    "OffClipLoss",
+    "OffClipTerms",
+    "OffDiagonalLoss",
+    "SigLipLoss",
+    "Weighting",
+    "abnormal_infonce_loss",
+    "contrasted_cells",
+    "identical_cells",
+    "info_nce_loss",
+    "known_cells",
+    "multi_positive_loss",
+    "off_clip_loss",
+    "off_clip_terms",
+    "off_diagonal_loss",
+    "siglip_loss",
+    "symmetrised",
+    "target_matrix",
+]

@@ -1,0 +1,99 @@
+"""The two ways to compare an image with a sentence: scaled cosine, and cross-attention."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from offclip.models.interface import ImageFeatures, TextFeatures
+
+MAX_LOGIT_SCALE = 100.0
+
+
+class CosineHead(nn.Module):
+    """Cosine of the pooled vectors, times a learnt scale, plus a learnt bias (CLIP; SigLIP).
+
+    Args:
+        logit_scale: Initial scale.
+        logit_bias: Initial bias; it changes nothing for InfoNCE and a great deal for sigmoid losses.
+    """
+
+    def __init__(self, logit_scale: float = 10.0, logit_bias: float = 0.0) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
+        self.bias = nn.Parameter(torch.tensor(float(logit_bias)))
+
+    def scale(self) -> Tensor:
+        """The scale, kept at or below 100 as in CLIP, so that logits cannot run away."""
+        return self.log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+    def forward(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Logits (B, T)."""
+        cosine = F.normalize(image.pooled.float(), dim=-1) @ F.normalize(text.pooled.float(), dim=-1).T
+        return self.scale() * cosine + self.bias
+
+    def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """What each cell adds to the logit: its dot product with the sentence, (B, T, rows, columns).
+
+        The cells are not normalised one by one: a cell with a long vector speaks louder in the pooled
+        vector, and so it does in the map.
+        """
+        maps = torch.einsum("bpd,td->btp", image.local.float(), F.normalize(text.pooled.float(), dim=-1))
+        return maps.unflatten(-1, image.grid)
+
+
+class CrossAttentionHead(nn.Module):
+    """The sentence looks into the image, and what it finds is scored (the idea of CARZero, small).
+
+    Every sentence is a query over the cells and the pooled vector of every image. The logit is read off
+    the query after one attention layer and one feed-forward layer. There is one logit matrix, because
+    here only the text asks.
+
+    Args:
+        embed_dim: D, the size of the joint space.
+        heads: Attention heads.
+        logit_bias: Initial bias of the logits.
+    """
+
+    def __init__(self, embed_dim: int, heads: int = 4, logit_bias: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_text = nn.LayerNorm(embed_dim)
+        self.norm_image = nn.LayerNorm(embed_dim)
+        self.query = nn.Linear(embed_dim, embed_dim)
+        self.key = nn.Linear(embed_dim, embed_dim)
+        self.value = nn.Linear(embed_dim, embed_dim)
+        self.mix = nn.Linear(embed_dim, embed_dim)
+        self.score = nn.Sequential(
+            nn.LayerNorm(embed_dim), nn.Linear(embed_dim, embed_dim), nn.GELU(), nn.Linear(embed_dim, 1)
+        )
+        self.bias = nn.Parameter(torch.tensor(float(logit_bias)))
+
+    def forward(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Logits (B, T)."""
+        attention, queries = self._attention(image, text)
+        values = self._split(self.value(self._memory(image)))  # B H P+1 d
+        found = torch.einsum("bhtp,bhpd->bthd", attention, values).flatten(2)  # B T D
+        # The product lets the logit depend on agreement between what was asked and what was found.
+        return self.score(queries * self.mix(found)).squeeze(-1).float() + self.bias
+
+    def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Mean attention of the heads on the cells, (B, T, rows, columns)."""
+        attention, _ = self._attention(image, text)
+        return attention.mean(dim=1)[..., 1:].unflatten(-1, image.grid)  # token 0 is the pooled vector
+
+    def _memory(self, image: ImageFeatures) -> Tensor:
+        return self.norm_image(torch.cat([image.pooled.unsqueeze(1), image.local], dim=1))  # B P+1 D
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # ... N D -> ... H N d
+
+    def _attention(self, image: ImageFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
+        queries = self.norm_text(text.pooled)  # T D
+        keys = self._split(self.key(self._memory(image)))  # B H P+1 d
+        logits = torch.einsum("htd,bhpd->bhtp", self._split(self.query(queries)), keys)
+        attention = (logits.float() / math.sqrt(keys.shape[-1])).softmax(dim=-1).to(keys.dtype)
+        return attention, queries

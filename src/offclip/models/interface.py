@@ -1,0 +1,94 @@
+"""The one interface that every model has: features, similarity, heat maps.
+
+Training, zero-shot scoring, grounding and evaluation talk to this interface only, so that a compact
+tower, a published checkpoint and somebody else's CLIP are interchangeable.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from offclip.images.preprocess import Preprocess
+from offclip.models.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFeatures:
+    """What an image tower returns for a batch of B images.
+
+    Attributes:
+        pooled: (B, D) one vector an image, not normalised.
+        local: (B, P, D) one vector a grid cell, row by row, in the same space as `pooled`.
+        grid: (rows, columns) of the cells; rows * columns = P.
+    """
+
+    pooled: Tensor
+    local: Tensor
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFeatures:
+    """What a text tower returns for T texts of at most L tokens.
+
+    Attributes:
+        pooled: (T, D) one vector a text, not normalised.
+        tokens: (T, L, D) one vector a token.
+        mask: (T, L) True where a token is no padding.
+    """
+
+    pooled: Tensor
+    tokens: Tensor
+    mask: Tensor
+
+
+class ClipModel(nn.Module, ABC):
+    """A model that compares chest X-rays with sentences.
+
+    Attributes:
+        preprocess: From file pixels to the tensor that `encode_image` takes; travels with the weights.
+        tokenizer: From text to the ids that `encode_text` takes; travels with the weights.
+    """
+
+    preprocess: Preprocess
+    tokenizer: TextTokenizer
+
+    @abstractmethod
+    def encode_image(self, pixels: Tensor) -> ImageFeatures:
+        """Encodes (B, 1, S, S) normalised pixels."""
+
+    @abstractmethod
+    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
+        """Encodes (T, L) token ids; `attention_mask` is 1 at tokens and 0 at padding."""
+
+    @abstractmethod
+    def similarity(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Compares every image with every text.
+
+        Returns:
+            (B, T) logits; a higher logit means that the sentence fits the image better.
+        """
+
+    @abstractmethod
+    def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Says where in each image each text is seen.
+
+        Returns:
+            (B, T, rows, columns) on the grid of the local image features; only the order of the
+            values within one map has a meaning.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        return next(self.parameters()).device
+
+    def embed_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Tokenises and encodes T texts."""
+        input_ids, attention_mask = self.tokenizer(texts)
+        return self.encode_text(input_ids.to(self.device), attention_mask.to(self.device))

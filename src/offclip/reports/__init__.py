@@ -1,0 +1,49 @@
+"""Report text to labelled pairs: sections, sentences, findings, labels, prompts. Pure Python, no torch.
+
+Example:
+    >>> from offclip.reports import label_report, label_sentence
+    >>> label_sentence("No pleural effusion.").label
+    'normal'
+    >>> label_report("FINDINGS: Clear lungs. IMPRESSION: Normal chest.").label
+    'normal'
+"""
+
+from offclip.reports.labels import (
+    DEFAULT_CONVENTIONS,
+    Conventions,
+    Label,
+    Mention,
+    SentenceLabel,
+    SentenceLabeller,
+)
+from offclip.reports.lexicon import Lexicon, load_lexicon
+from offclip.reports.pairs import LabelledSentence, ReportLabel, label_report, pair_label, pair_sentences
+from offclip.reports.prompts import NO_FINDING, prompt_for
+from offclip.reports.rules import RuleLabeller, label_sentence
+from offclip.reports.sections import Section, find_sections, reading_sections
+from offclip.reports.sentences import Sentence, split_sentences
+
+__all__ = [
+    "DEFAULT_CONVENTIONS",
+    "NO_FINDING",
+    "Conventions",
+    "Label",
+    "LabelledSentence",
+    "Lexicon",
+    "Mention",
+    "ReportLabel",
+    "RuleLabeller",
+    "Section",
+    "Sentence",
+    "SentenceLabel",
+    "SentenceLabeller",
+    "find_sections",
+    "label_report",
+    "label_sentence",
+    "load_lexicon",
+    "pair_label",
+    "pair_sentences",
+    "prompt_for",
+    "reading_sections",
+    "split_sentences",
+]

@@ -1,0 +1,87 @@
+"""Everything that decides what a training run does."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from offclip.errors import ConfigError
+
+OBJECTIVES = ("infonce", "siglip", "off-diagonal", "offclip", "multi-positive")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """A training recipe; the defaults were chosen on validation phantoms (docs/results.md).
+
+    Attributes:
+        objective: One of `OBJECTIVES`.
+        filter_sentences: Drop the normal sentences of abnormal reports.
+        model: Name in the model registry.
+        image_size: Side of the square input in pixels.
+        epochs: Passes over the training studies.
+        batch_size: Pairs a step.
+        learning_rate: Peak of the warm-up and cosine schedule.
+        weight_decay: Of AdamW, on matrices only.
+        warmup_share: Share of the steps in which the rate rises.
+        prompt_share: How often a sentence is shown in its prompt form.
+        augment: Small random rotations, shifts, scalings and exposures of the training images.
+        mask_identical: Leave cells whose two sentences are the same, word for word, out of the loss.
+        off_diagonal_weight: w_off of OFF-CLIP.
+        abnormal_weight: w_abn of OFF-CLIP.
+        off_diagonal_bias: Added to the logits inside the off-diagonal term.
+        precision: `fp32` or `bf16` (mixed).
+        seed: Of the weights, the order, the draws and the augmentation.
+        save_every_s: Seconds between two saved states.
+
+    Example:
+        >>> TrainConfig(objective="infonce", filter_sentences=False).batch_size
+        128
+    """
+
+    objective: str = "offclip"
+    filter_sentences: bool = True
+    model: str = "compact"
+    image_size: int = 64
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_share: float = 0.1
+    prompt_share: float = 0.5
+    augment: bool = True
+    mask_identical: bool = False
+    off_diagonal_weight: float = 4.0
+    abnormal_weight: float = 0.5
+    off_diagonal_bias: float = -3.0
+    precision: str = "fp32"
+    seed: int = 0
+    save_every_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("objective", OBJECTIVES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"Unknown {name} {getattr(self, name)!r}.", f"Choose one of: {', '.join(known)}."
+                )
+        for name, low in (("epochs", 1), ("batch_size", 2), ("seed", 0), ("save_every_s", 0)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} is {getattr(self, name)}.", f"Choose at least {low}.")
+        if not self.learning_rate > 0:
+            raise ConfigError(
+                f"learning_rate is {self.learning_rate}.", "Choose a positive number, such as 1e-3."
+            )
+        for name in ("warmup_share", "prompt_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}.", "Choose a share between 0 and 1.")
+
+    @property
+    def needs_both_labels(self) -> bool:
+        """Whether the objective means nothing without both normal and abnormal studies."""
+        return self.objective in ("off-diagonal", "offclip", "multi-positive")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain values, for JSON."""
+        return dataclasses.asdict(self)

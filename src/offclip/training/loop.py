@@ -1,0 +1,302 @@
+"""The training loop: one file, read in one sitting."""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+import offclip
+from offclip.data.files import Skipped, write_skipped
+from offclip.data.loader import ImageRef, PixelStore, load_pixels
+from offclip.data.sampling import Batch, EpochSampler, Pairs, make_pairs
+from offclip.data.study import read_studies
+from offclip.errors import DataError
+from offclip.images.preprocess import Preprocess
+from offclip.losses import identical_cells
+from offclip.models.checkpoint import load_model, save_model
+from offclip.models.dual_encoder import DualEncoder
+from offclip.models.registry import architecture, build_model
+from offclip.models.tokenizer import TextTokenizer
+from offclip.training.augment import augment, make_augmentation
+from offclip.training.config import TrainConfig
+from offclip.training.objectives import make_loss
+from offclip.training.state import Progress, RunFolder, fingerprint_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a progress bar shows after a step: numbers of steps, the loss, and the speed."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    images_per_s: float
+
+
+Validate = Callable[[DualEncoder, PixelStore, Pairs], dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Everything a run needs in memory."""
+
+    store: PixelStore
+    train: Pairs
+    validation: Pairs | None
+
+
+def train(
+    studies_path: str | Path,
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    validate: Validate | None = None,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_image: Callable[[int, int], None] | None = None,
+) -> DualEncoder:
+    """Trains a CLIP model on a study table; the same call resumes a run that was stopped.
+
+    A resumed run ends with the same weights as one that was never stopped, because every draw is a
+    function of (seed, epoch, step).
+
+    Args:
+        studies_path: Parquet table made by `offclip label`.
+        config: The recipe.
+        out: The run folder.
+        validate: Called after each epoch with the model, the pixels and the validation pairs; what it
+            returns goes into metrics.jsonl.
+        on_step: Called after each step.
+        on_image: Called while images are decoded, with (done, all).
+
+    Returns:
+        The trained model in evaluation mode.
+
+    Raises:
+        DataError: The table is broken, a split is empty, or the labels do not suffice for the objective.
+        CheckpointError: The folder holds another run, or the disk is full.
+    """
+    run = RunFolder(out)
+    run.open(config.as_dict(), fingerprint_of_table(studies_path))
+    if run.finished:
+        log.info("%s is finished; nothing to train.", run.path)
+        return load_model(run.model)
+    geometry = architecture(config.model, config.image_size)
+    data, skipped = load_training_data(studies_path, config, run.path, on_image)
+    write_skipped(run.skipped, skipped)
+    run.write_json("environment.json", environment(data))
+
+    torch.manual_seed(config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build_model(geometry, TextTokenizer.fit(data.train.texts)).to(device)
+    loss_of, optimizer = make_loss(config).to(device), make_optimizer(model, config)
+    sampler = EpochSampler(data.train, config.batch_size, config.prompt_share, config.seed)
+    token_ids, token_mask = (tokens.to(device) for tokens in model.tokenizer(data.train.texts))
+    augmentation = make_augmentation()
+    steps = config.epochs * len(sampler)
+    start = run.restore(model, optimizer)
+
+    with _saving_on_interrupt(run, model, optimizer) as keep:
+        for epoch in range(start.epoch, config.epochs):
+            model.train()
+            first, began, total_loss = start.step if epoch == start.epoch else 0, time.perf_counter(), 0.0
+            for number, batch in enumerate(sampler.epoch(epoch, first), start=first):
+                step = epoch * len(sampler) + number
+                squares = data.store.batch(batch.images)
+                if config.augment:
+                    squares = augment(squares, augmentation, (config.seed, epoch, number))
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, steps, config)
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                    logits = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
+                    loss = loss_of(logits, **_flags(batch, config.mask_identical, device))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                keep(Progress(epoch, number + 1))
+                total_loss += float(loss.detach())
+                if on_step:
+                    seen = (number + 1 - first) * sampler.batch_size
+                    on_step(StepReport(step + 1, steps, epoch, float(loss.detach()), seen / _since(began)))
+            done = len(sampler) - first
+            metrics: dict[str, Any] = {"epoch": epoch + 1, "loss": total_loss / max(done, 1)}
+            metrics["images_per_s"] = done * sampler.batch_size / _since(began)
+            if validate and data.validation:
+                model.eval()
+                metrics |= validate(model, data.store, data.validation)
+            run.append_metrics(metrics)
+            keep(Progress(epoch + 1, 0), force=epoch + 1 < config.epochs)
+    model.eval()
+    save_model(
+        model,
+        run.model,
+        {"recipe": config.as_dict(), "result": run.read_metrics()[-1], **_data_summary(data)},
+    )
+    run.finish()
+    return model
+
+
+def fingerprint_of_table(studies_path: str | Path) -> str:
+    """SHA-256 of the study table.
+
+    Raises:
+        DataError: There is no such file.
+    """
+    if not Path(studies_path).is_file():
+        raise DataError(
+            f"{studies_path}: no such file.",
+            "Make it with 'offclip label reports.csv --out studies.parquet'.",
+        )
+    return fingerprint_of(studies_path)
+
+
+def load_training_data(
+    studies_path: str | Path,
+    config: TrainConfig,
+    run: Path,
+    on_image: Callable[[int, int], None] | None = None,
+) -> tuple[TrainingData, list[Skipped]]:
+    """Reads the table, decodes the frontal images of train and validate, and makes the pairs.
+
+    Raises:
+        DataError: The table is broken, or the train split is empty or holds one label only.
+    """
+    studies = read_studies(studies_path)
+    splits = {split: studies.filter(pl.col("split") == split) for split in ("train", "validate")}
+    if splits["train"].is_empty():
+        raise DataError(
+            f"{studies_path}: the train split is empty.", "Check the column 'split', or label with --resplit."
+        )
+    images = [
+        ImageRef(image["image_id"], Path(image["path"]))
+        for table in splits.values()
+        for row in table["images"]
+        for image in row
+        if image["view"] != "lateral"
+    ]
+    store, skipped = load_pixels(
+        images, Preprocess(config.image_size), spill=run / "pixels.npy", on_progress=on_image
+    )
+    train_pairs = make_pairs(splits["train"], store, filter_sentences=config.filter_sentences)
+    normal, abnormal = (
+        int(train_pairs.normal.sum()),
+        int((~train_pairs.normal & ~train_pairs.uncertain).sum()),
+    )
+    if not (normal and abnormal):
+        message = f"{studies_path}: the train split has {normal} normal and {abnormal} abnormal studies."
+        if config.needs_both_labels:
+            raise DataError(
+                message, f"The objective {config.objective!r} needs both; check the labels of the reports."
+            )
+        log.warning("%s The model cannot learn to tell them apart.", message)
+    if len(train_pairs) < 2:
+        raise DataError(
+            f"{studies_path}: only {len(train_pairs)} study to train on.", "A contrastive loss needs two."
+        )
+    validation = None
+    if splits["validate"].is_empty():
+        log.warning("%s: the validate split is empty; no early metrics.", studies_path)
+    else:
+        validation = make_pairs(splits["validate"], store, filter_sentences=config.filter_sentences)
+    return TrainingData(store, train_pairs, validation), skipped
+
+
+def batch_logits(
+    model: DualEncoder, squares: Tensor, batch: Batch, token_ids: Tensor, token_mask: Tensor
+) -> Tensor:
+    """(B, B) logits of a batch; a text that several studies share is encoded once."""
+    texts, column = torch.unique(torch.from_numpy(batch.texts).to(token_ids.device), return_inverse=True)
+    length = int(token_mask[texts].sum(dim=1).max())
+    text = model.encode_text(token_ids[texts, :length], token_mask[texts, :length])
+    image = model.encode_image(model.preprocess.normalise(squares))
+    return model.similarity(image, text)[:, column]
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW that decays matrices only: never norms, biases, or the logit scale."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warmup = max(1, round(config.warmup_share * steps))
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def environment(data: TrainingData) -> dict[str, Any]:
+    """Versions, machine and data of a run, for environment.json."""
+    return {
+        "offclip": offclip.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        **_data_summary(data),
+    }
+
+
+def _data_summary(data: TrainingData) -> dict[str, Any]:
+    return {
+        "studies": len(data.train),
+        "normal_studies": int(data.train.normal.sum()),
+        "uncertain_studies": int(data.train.uncertain.sum()),
+        "unique_texts": len(data.train.texts),
+        "images": len(data.store.image_ids),
+    }
+
+
+def _flags(batch: Batch, mask_identical: bool, device: torch.device) -> dict[str, Tensor | None]:
+    identical = identical_cells(torch.from_numpy(batch.texts)).to(device) if mask_identical else None
+    return {
+        "normal": torch.from_numpy(batch.normal).to(device),
+        "uncertain": torch.from_numpy(batch.uncertain).to(device),
+        "identical": identical,
+    }
+
+
+def _since(began: float) -> float:
+    return max(time.perf_counter() - began, 1e-9)
+
+
+@contextmanager
+def _saving_on_interrupt(
+    run: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, every_s: float = 60.0
+) -> Iterator[Callable[..., None]]:
+    """Yields `keep(progress)`, which saves now and then; Ctrl-C saves the last whole step."""
+    reached, saved_at = Progress(), time.monotonic()
+
+    def keep(progress: Progress, force: bool = False) -> None:
+        nonlocal reached, saved_at
+        reached = progress
+        if force or time.monotonic() - saved_at >= every_s:
+            run.save(progress, model, optimizer)
+            saved_at = time.monotonic()
+
+    try:
+        yield keep
+    except KeyboardInterrupt:
+        if reached != Progress():
+            run.save(reached, model, optimizer)
+        raise
