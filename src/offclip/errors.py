@@ -23,6 +23,10 @@ class OffclipError(Exception):
         self.remedy = remedy
         super().__init__(f"{message} {remedy}".strip())
 
+    def __reduce__(self) -> tuple[type["OffclipError"], tuple[str, str]]:
+        # Errors cross process borders; message and remedy must arrive apart.
+        return type(self), (self.message, self.remedy)
+
 
 class InputError(OffclipError, ValueError):
     """An argument of a Python call has a wrong shape, type or value."""

@@ -21,6 +21,8 @@ from offclip.reports import label_sentence, prompt_for
         # each finding keeps its own side
         ("Left effusion and right lower lobe consolidation.", "There is pleural effusion of left."),
         ("Cardiomegaly and small left effusion.", "There is cardiomegaly."),
+        ("Streaky opacities in the left lung base.", "There is opacity of left lower lung."),
+        ("In the right upper lobe there is a nodule.", "There is nodule of right upper lung."),
         # what explains a sign is named, unless it is only possible
         ("Streaky left basilar opacity reflects atelectasis.", "There is atelectasis of left lower lung."),
         ("Left basilar opacity may reflect atelectasis.", "There is opacity of left lower lung."),

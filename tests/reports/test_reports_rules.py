@@ -27,6 +27,8 @@ ABNORMAL = [
     ("The consolidation has not resolved.", "asserted:consolidation"),
     ("The effusion is not significantly changed.", "asserted:pleural effusion"),
     ("Nearly resolved right effusion.", "asserted:pleural effusion"),
+    ("The heart is not normal in size.", "asserted:other abnormality"),
+    ("No effusion and mild edema is present.", "asserted:edema"),
     # hedges
     ("Cannot exclude pneumonia.", "hedged:pneumonia"),
     ("Pneumonia cannot be excluded.", "hedged:pneumonia"),
@@ -39,7 +41,7 @@ ABNORMAL = [
     ("Sternotomy wires are intact.", "asserted:postoperative change"),
     ("The heart is borderline enlarged.", "asserted:cardiomegaly"),
     ("Low lung volumes.", "asserted:low lung volumes"),
-    ("The lungs are hypoinflated but clear.", "asserted:low lung volumes"),
+    ("Hypoinflated but otherwise clear.", "asserted:low lung volumes"),
     ("A feeding tube ends in the stomach, its tip is not seen.", "asserted:tube"),
     # de-identified words and line breaks are read through
     ("There is a XXXX effusion.", "asserted:pleural effusion"),
@@ -50,7 +52,7 @@ ABNORMAL = [
 NORMAL = [
     ("No pneumothorax.", "negated:pneumothorax"),
     ("No focal consolidation, pleural effusion, or pneumothorax is seen.", "negated:consolidation"),
-    ("There are no XXXX of a pleural effusion.", "negated:pleural effusion"),
+    ("There are no XXXX of effusion.", "negated:pleural effusion"),
     ("The lungs are clear.", "normal-phrase:clear"),
     ("The lungs are clear of effusion.", "negated:pleural effusion"),
     ("Heart size is within normal limits.", "normal-phrase:is within normal limits"),
@@ -60,7 +62,7 @@ NORMAL = [
     ("The opacity is no longer seen.", "negated:opacity"),
     ("The chest tube has been removed.", "negated:tube"),
     ("Interval removal of the central line.", "negated:central venous catheter"),
-    ("AP chest compared to ___ at 11:03 a.m.: No pneumothorax.", "negated:pneumothorax"),
+    ("Film of ___ at 9:15 a.m.: No effusion.", "negated:pleural effusion"),
     ("No pneumothorax, although the sensitivity to detect one is limited.", "negated:pneumothorax"),
     ("Vascular engorgement within normal limits.", "negated:edema"),
     ("No acute disease.", "negated:abnormality"),
@@ -76,6 +78,8 @@ UNCERTAIN = [
     ("Evaluation for pneumothorax is limited.", "non-finding:evaluation for"),
     ("If there is concern for fracture, consider CT.", None),
     ("The patient is rotated.", "undecided"),
+    ("The apex is not seen.", "undecided"),
+    ("None.", "undecided"),
     ("XXXX", "undecided"),
     ("", "undecided"),
 ]

@@ -14,7 +14,7 @@ from offclip.errors import InputError
 from offclip.losses.checks import check_batch, check_finite, check_identical, check_logits, computable
 from offclip.losses.targets import diagonal, known_cells, target_matrix
 
-Weighting = Literal["balanced", "mean", "sum"]
+Weighting = Literal["blocks", "balanced", "mean", "sum"]
 OFF_DIAGONAL_BIAS = -3.0
 
 
@@ -128,4 +128,10 @@ def _cell_weights(positive: Tensor, known: Tensor, weighting: Weighting, dtype: 
         return 1 / known.sum().to(dtype)
     positives = positive.sum()  # at least the diagonal, and never left out
     negatives = known.sum() - positives
-    return torch.where(positive, 0.5 / positives.to(dtype), 0.5 / negatives.clamp(min=1).to(dtype))
+    negative_weight = 0.5 / negatives.clamp(min=1).to(dtype)
+    if weighting == "balanced":
+        return torch.where(positive, 0.5 / positives.to(dtype), negative_weight)
+    # A normal pair has more than one positive unless it is the only one; its whole row belongs to the block.
+    lone = diagonal(positive) & (positive.sum(dim=1, keepdim=True) == 1)
+    kinds = torch.where(lone, lone.sum(), positives - lone.sum()).to(dtype)
+    return torch.where(positive, 0.25 / kinds.clamp(min=1), negative_weight)

@@ -157,10 +157,10 @@ class _Node(Generic[Payload]):
         return branch.setdefault(text, _Node())
 
     def follow(self, word: str) -> list["_Node[Payload]"]:
-        nodes = []
         exact = self.words.get(word)
-        if exact is not None:
-            nodes.append(exact)
+        nodes = [] if exact is None else [exact]
+        if not self.prefixes and not self.suffixes:
+            return nodes
         for prefix, node in self.prefixes.items():
             if word.startswith(prefix):
                 nodes.append(node)

@@ -110,7 +110,6 @@ class RuleLabeller:
                     clause.negation = clause.negation or " ".join(words[match.first : match.last])
             elif kind == "post_negation":
                 self._deny_back(clause)
-                clause.negation = clause.negation or " ".join(words[match.first : match.last])
             elif kind == "assertion":
                 self._assert_back(clause)
             elif kind == "hedge":

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from offclip.errors import ConfigError
+from offclip.losses import Weighting
 
 OBJECTIVES = ("infonce", "siglip", "off-diagonal", "offclip", "multi-positive")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class TrainConfig:
         off_diagonal_weight: w_off of OFF-CLIP.
         abnormal_weight: w_abn of OFF-CLIP.
         off_diagonal_bias: Added to the logits inside the off-diagonal term.
-        precision: `fp32` or `bf16` (mixed).
+        cell_weighting: What the cells of the off-diagonal term weigh (`off_diagonal_loss`).
+        precision: `fp32`, `bf16` (mixed), or `auto`: bf16 where the machine multiplies it in hardware.
         seed: Of the weights, the order, the draws and the augmentation.
         save_every_s: Seconds between two saved states.
 
@@ -56,7 +58,8 @@ class TrainConfig:
     off_diagonal_weight: float = 4.0
     abnormal_weight: float = 0.5
     off_diagonal_bias: float = -3.0
-    precision: str = "fp32"
+    cell_weighting: Weighting = "balanced"
+    precision: str = "auto"
     seed: int = 0
     save_every_s: float = 60.0
 

@@ -101,6 +101,7 @@ def train(
 
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    mixed = config.precision == "bf16" or (config.precision == "auto" and multiplies_bf16(device))
     model = build_model(geometry, TextTokenizer.fit(data.train.texts)).to(device)
     loss_of, optimizer = make_loss(config).to(device), make_optimizer(model, config)
     sampler = EpochSampler(data.train, config.batch_size, config.prompt_share, config.seed)
@@ -109,7 +110,7 @@ def train(
     steps = config.epochs * len(sampler)
     start = run.restore(model, optimizer)
 
-    with _saving_on_interrupt(run, model, optimizer) as keep:
+    with _saving_on_interrupt(run, model, optimizer, config.save_every_s) as keep:
         for epoch in range(start.epoch, config.epochs):
             model.train()
             first, began, total_loss = start.step if epoch == start.epoch else 0, time.perf_counter(), 0.0
@@ -120,7 +121,7 @@ def train(
                     squares = augment(squares, augmentation, (config.seed, epoch, number))
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, steps, config)
-                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                     logits = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
                     loss = loss_of(logits, **_flags(batch, config.mask_identical, device))
                 optimizer.zero_grad(set_to_none=True)
@@ -245,6 +246,13 @@ def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 matrices in hardware (Ampere and later; AMX on x86)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported()
+
+
 def environment(data: TrainingData) -> dict[str, Any]:
     """Versions, machine and data of a run, for environment.json."""
     return {
@@ -282,7 +290,7 @@ def _since(began: float) -> float:
 
 @contextmanager
 def _saving_on_interrupt(
-    run: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, every_s: float = 60.0
+    run: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, every_s: float
 ) -> Iterator[Callable[..., None]]:
     """Yields `keep(progress)`, which saves now and then; Ctrl-C saves the last whole step."""
     reached, saved_at = Progress(), time.monotonic()

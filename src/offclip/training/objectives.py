@@ -16,7 +16,7 @@ def make_loss(config: TrainConfig) -> nn.Module:
         case "siglip":
             return SigLipLoss()
         case "off-diagonal":
-            return OffDiagonalLoss(bias=config.off_diagonal_bias)
+            return OffDiagonalLoss(weighting=config.cell_weighting, bias=config.off_diagonal_bias)
         case "multi-positive":
             return MultiPositiveLoss()
         case _:
@@ -24,4 +24,5 @@ def make_loss(config: TrainConfig) -> nn.Module:
                 off_diagonal_weight=config.off_diagonal_weight,
                 abnormal_weight=config.abnormal_weight,
                 off_diagonal_bias=config.off_diagonal_bias,
+                weighting=config.cell_weighting,
             )

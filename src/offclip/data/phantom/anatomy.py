@@ -70,7 +70,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         rib_spacing=rng.uniform(0.110, 0.132) + 0.010 * slim,
         rib_drop=rng.uniform(0.30, 0.46),
         rib_half_width=rng.uniform(0.019, 0.026),
-        heart_ratio=rng.uniform(0.41, 0.495),
+        heart_ratio=rng.uniform(0.41, 0.505),
         heart_tilt=float(np.clip(0.5 * slim + rng.uniform(0.0, 0.6), 0.0, 1.0)),
         knob=rng.uniform(0.015, 0.07),
         dome=rng.uniform(0.44, 0.54),

@@ -7,7 +7,7 @@ smaller film are area averages of the canvas. A vessel of a third of a pixel the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import cast
@@ -26,6 +26,7 @@ Field = NDArray[np.float32]
 
 FINEST_FILM = 256
 _SHIFT = 4  # fractional bits of the coordinates given to OpenCV
+_FIXED = 1 << _SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class Canvas:
     Attributes:
         size: Side of the film in pixels.
         side: Side of the drawing board in pixels, at least 256.
-        matrix: (2, 3) affine map from the chest frame to pixel indices of the board.
+        linear, offset: (2, 2) and (2,), affine map of row vectors from the chest frame to the fixed-point
+            pixel indices of OpenCV on the board.
     """
 
     size: int
     side: int
-    matrix: NDArray[np.float64]
+    linear: NDArray[np.float64]
+    offset: NDArray[np.float64]
 
     @classmethod
     def of(cls, size: int, pose: Pose) -> Canvas:
@@ -49,7 +52,13 @@ class Canvas:
         half = side / 2
         cos, sin = pose.scale * np.cos(pose.tilt) * half, pose.scale * np.sin(pose.tilt) * half
         centre_x, centre_y = (pose.shift_x + 1) * half - 0.5, (pose.shift_y + 1) * half - 0.5
-        return cls(size, side, np.array([[cos, -sin, centre_x], [sin, cos, centre_y]]))
+        linear, offset = np.array([[cos, sin], [-sin, cos]]), np.array([centre_x, centre_y])
+        return cls(size, side, linear * _FIXED, offset * _FIXED)
+
+    def film_frame(self) -> Canvas:
+        """The same board addressed in film coordinates (-1 to 1) instead of the patient's."""
+        half = self.side / 2
+        return replace(self, linear=np.eye(2) * half * _FIXED, offset=np.full(2, half - 0.5) * _FIXED)
 
     def blank(self) -> Mask:
         """An empty board."""
@@ -58,10 +67,9 @@ class Canvas:
     def fixed(self, shapes: Shapes) -> list[NDArray[np.int32]]:
         """Chest coordinates to OpenCV's fixed-point pixel indices, all shapes in one go."""
         stacked = shapes if isinstance(shapes, np.ndarray) else np.concatenate(shapes)
-        exact = stacked @ self.matrix[:, :2].T + self.matrix[:, 2]
-        fixed = np.rint(exact * (1 << _SHIFT)).astype(np.int32)
+        fixed = np.rint(stacked.reshape(-1, 2) @ self.linear + self.offset).astype(np.int32)
         if isinstance(shapes, np.ndarray):
-            return list(fixed)
+            return list(fixed.reshape(shapes.shape))
         ends = list(accumulate(len(shape) for shape in shapes))
         return [fixed[end - len(shape) : end] for shape, end in zip(shapes, ends, strict=True)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from offclip.data.phantom.acquisition import Pose
@@ -20,15 +18,9 @@ _LETTERS: dict[str, list[Points]] = {
 }
 
 
-def film_frame(canvas: Canvas) -> Canvas:
-    """The same board addressed in film coordinates (-1 to 1) instead of the patient's."""
-    half = canvas.side / 2
-    return replace(canvas, matrix=np.array([[half, 0, half - 0.5], [0, half, half - 0.5]]))
-
-
 def draw_extras(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> tuple[Field | None, Field | None]:
     """Markers and leads as a field from 0 to 1, and the irradiated area; either may be missing."""
-    film = film_frame(canvas)
+    film = canvas.film_frame()
     board = canvas.blank()
     drawn = False
     if rng.random() < 0.75:

@@ -143,6 +143,6 @@ def _soft_tissue(
     limb = canvas.field(arms, blur=0.012) * np.float32(0.30 + 0.12 * anatomy.fat)
     tissue = np.maximum(tissue, limb)
     if anatomy.breast > 0.02:
-        breasts = canvas.field(draw_breasts(canvas, anatomy, cage), blur=0.035)
-        tissue += np.float32(0.03 + 0.14 * anatomy.breast) * breasts
+        breasts = canvas.field(draw_breasts(canvas, anatomy, cage), blur=0.022)
+        tissue += np.float32(0.02 + 0.15 * anatomy.breast) * breasts
     return tissue

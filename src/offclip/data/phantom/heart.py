@@ -38,7 +38,7 @@ class Heart:
         """The heart of a posed patient; ``enlargement`` is the severity of cardiomegaly, if there is one."""
         ratio = anatomy.heart_ratio
         if enlargement is not None:
-            ratio = 0.52 + 0.13 * enlargement
+            ratio = 0.51 + 0.13 * enlargement
         ratio *= pose.heart_magnification * (1.04 - 0.05 * pose.inspiration)
         width = ratio * 2 * anatomy.chest_half_width
         right_share = 0.33 + 0.03 * anatomy.heart_tilt

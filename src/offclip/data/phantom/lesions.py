@@ -43,7 +43,7 @@ def draw_effusion(film: Film, finding: Finding, rng: np.random.Generator) -> Mas
     """Fluid that fills the costophrenic angle and climbs the wall."""
     side = side_sign(finding)
     base = dome_height(film.anatomy, film.pose, side) + 0.13 + 0.07 * film.pose.inspiration
-    level = base - 0.07 - 0.50 * finding.severity**1.6
+    level = base - 0.06 - 0.50 * finding.severity**1.8
     climb = rng.uniform(0.07, 0.16)
     reach = film.cage.reach
     surface = smooth(
@@ -61,7 +61,7 @@ def draw_effusion(film: Film, finding: Finding, rng: np.random.Generator) -> Mas
     )
     pool = np.concatenate([surface, [[0.0, 1.2], [side * reach * 1.15, 1.2]]])
     board = film.canvas.fill([pool]) & film.lungs[side]
-    film.opacify(film.canvas.field(board, blur=0.022), rng.uniform(0.45, 0.90))
+    film.opacify(film.canvas.field(board, blur=0.022), rng.uniform(0.40, 0.85))
     return board
 
 
@@ -117,7 +117,7 @@ def draw_nodule(film: Film, finding: Finding, rng: np.random.Generator) -> Mask:
     centre = _place(film, finding, rng, margin=size)
     board = film.canvas.fill([blob(rng, centre, (size, size), 0.08)])
     spot = film.canvas.field(board, blur=0.008)
-    film.dense += np.float32(rng.uniform(0.15, 0.20) + 0.08 * finding.severity) * spot
+    film.dense += np.float32(rng.uniform(0.18, 0.24) + 0.08 * finding.severity) * spot
     return board
 
 
@@ -191,11 +191,11 @@ def draw_hernia(film: Film, finding: Finding, rng: np.random.Generator) -> Mask:
     y = dome_height(film.anatomy, film.pose, LEFT) - 0.55 * size
     sac = np.array([x, y]) + size * np.stack([1.1 * np.cos(_ROUND), np.sin(_ROUND)], axis=1)
     board = film.canvas.fill([sac])
-    film.dense += np.float32(rng.uniform(0.10, 0.15)) * film.canvas.field(board, blur=0.012)
+    film.dense += np.float32(rng.uniform(0.12, 0.19)) * film.canvas.field(board, blur=0.012)
     level = y - rng.uniform(-0.1, 0.25) * size
     gas = np.array([x, y]) + (sac - np.array([x, y])) * 0.86
     gas[:, 1] = np.minimum(gas[:, 1], level)
-    film.dense -= np.float32(rng.uniform(0.16, 0.26)) * film.canvas.field(film.canvas.fill([gas]), blur=0.006)
+    film.dense -= np.float32(rng.uniform(0.20, 0.32)) * film.canvas.field(film.canvas.fill([gas]), blur=0.006)
     return board
 
 
@@ -249,7 +249,7 @@ def _place(film: Film, finding: Finding, rng: np.random.Generator, margin: float
     y = min(y, dome_height(film.anatomy, film.pose, side) - margin - 0.01)
     outer = float(abs(film.cage.wall(side, np.array([y]))[0])) - margin - 0.02
     low_heart = film.heart.middle * side + (film.heart.left if side == LEFT else film.heart.right)
-    inner = 0.20 if y < film.heart.top + 0.1 else min(0.75 * low_heart + 0.5 * margin, 0.55)
+    inner = 0.20 if y < film.heart.top + 0.1 else min(0.90 * low_heart + 0.5 * margin, 0.55)
     inner = min(max(inner, 0.16) + 0.3 * margin, outer - 0.02)
     return side * (inner + (outer - inner) * rng.random()), y
 

@@ -143,7 +143,7 @@ def _draw_clavicles(canvas: Canvas, board: Mask, anatomy: Anatomy, cage: RibCage
         ]
     )
     offset = np.zeros((6, 2))
-    offset[:, 1] = [0.036, 0.025, 0.018, 0.018, 0.022, 0.026]
+    offset[:, 1] = [0.026, 0.027, 0.018, 0.018, 0.021, 0.013]
     front = cage.shift(0.9) * np.linspace(1.0, 0.0, 21)  # turning moves the inner ends, the shoulders hardly
     upper = _both(smooth(middle - offset, 4, closed=False), front)
     lower = _both(smooth(middle + offset, 4, closed=False), front)

@@ -1,0 +1,167 @@
+"""The command `offclip`: every job is one function that parses, calls and prints.
+
+Heavy imports stand inside the functions, so that `offclip --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offclip import __version__
+from offclip.cli.data import app as data_app
+from offclip.cli.models import app as models_app
+
+app = typer.Typer(
+    name="offclip",
+    help="Radiology CLIP models that know what a normal chest X-ray is.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    del debug  # read by run(), which must know it even when parsing fails
+    if version:
+        print(f"offclip {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for data, runs and the report.")] = Path("demo"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed on fewer phantoms: a check, not a result.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per variant.")] = 3,
+    workers: Annotated[int, typer.Option(min=0, help="Runs at a time; 0 = one per core.")] = 0,
+) -> None:
+    """See it work without any data: phantom, labels, training, evaluation, report.
+
+    Example: [bold]offclip demo --quick[/bold]
+    """
+    from offclip.cli.demo import run_demo
+
+    run_demo(out, quick=quick, seeds=seeds, workers=workers)
+
+
+@app.command()
+def label(
+    reports: Annotated[Path, typer.Argument(help="Table with study_id, patient_id, image_path, report.")],
+    out: Annotated[Path, typer.Option(help="Study table to write.")] = Path("studies.parquet"),
+    resplit: Annotated[
+        bool, typer.Option("--resplit", help="Split by patient anew, whatever the table says.")
+    ] = False,
+) -> None:
+    """Turn reports into labelled sentences, prompts and pair labels.
+
+    Example: [bold]offclip label reports.csv --out studies.parquet[/bold]
+    """
+    from offclip.cli.label import run_label
+
+    run_label(reports, out, resplit=resplit)
+
+
+@app.command()
+def train(
+    studies: Annotated[Path, typer.Argument(help="Study table made by 'offclip label'.")],
+    out: Annotated[Path, typer.Option(help="Run folder; the same command resumes it.")],
+    objective: Annotated[
+        str, typer.Option(help="infonce, siglip, off-diagonal, offclip or multi-positive.")
+    ] = "offclip",
+    filter_sentences: Annotated[
+        bool, typer.Option("--filter/--no-filter", help="Drop normal sentences from abnormal reports.")
+    ] = True,
+    model: Annotated[str, typer.Option(help="Architecture; see 'offclip models list'.")] = "compact",
+    image_size: Annotated[int, typer.Option(help="Side of the square input in pixels.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Passes over the training studies.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 128,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order, draws and augmentation.")] = 0,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    config: Annotated[Path | None, typer.Option(help="TOML file with any field of the recipe.")] = None,
+) -> None:
+    """Train a CLIP model with InfoNCE, SigLIP or OFF-CLIP.
+
+    Options given here win over the file given with --config.
+
+    Example: [bold]offclip train studies.parquet --objective offclip --out runs/first[/bold]
+    """
+    from offclip.cli.train import run_train
+
+    options = {
+        "objective": objective,
+        "filter_sentences": filter_sentences,
+        "model": model,
+        "image_size": image_size,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "precision": precision,
+    }
+    run_train(studies, out, config, {name: options[name] for name in options if _given(name)})
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run or model folder.")],
+    data: Annotated[Path, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+    split: Annotated[str, typer.Option(help="Split that is reported.")] = "test",
+) -> None:
+    """Measure zero-shot classification and grounding of a trained model.
+
+    Example: [bold]offclip evaluate runs/first --data phantom --out results[/bold]
+    """
+    from offclip.cli.evaluate import run_evaluate
+
+    run_evaluate(run, data, out, split)
+
+
+@app.command()
+def verify(model: Annotated[Path, typer.Argument(help="Run or model folder.")]) -> None:
+    """Check a model's files, hashes and tensors, and that it computes.
+
+    Example: [bold]offclip verify runs/first[/bold]
+    """
+    from offclip.cli.verify import run_verify
+
+    run_verify(model)
+
+
+@app.command()
+def env() -> None:
+    """Print versions, devices and extras, to paste into a bug report.
+
+    Example: [bold]offclip env[/bold]
+    """
+    from offclip.cli.env import print_environment
+
+    print_environment()
+
+
+def _given(name: str) -> bool:
+    """Whether the user typed an option, rather than leaving it at its default."""
+    import click
+
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def run() -> None:
+    """Entry point: user errors become one line and exit code 2, never a traceback."""
+    from offclip.cli.console import run_safely
+
+    sys.exit(run_safely(app, debug="--debug" in sys.argv))
