@@ -28,13 +28,16 @@ class DemoSettings:
         epochs: Passes over the training studies.
         seeds: Runs of every variant.
         workers: Runs at a time; 0 takes one a core.
+        seed: Of the phantoms. The recipe was chosen on the validation phantoms of seed 0
+            (benchmarks/choose_recipe.py); nothing was chosen on those of any other seed.
     """
 
     studies: int = 5700
     size: int = 64
-    epochs: int = 8
+    epochs: int = 10
     seeds: int = 3
     workers: int = 0
+    seed: int = 1
 
 
 QUICK = DemoSettings(studies=1400, epochs=3, seeds=1)
@@ -78,6 +81,7 @@ def demo(
     write_phantom(
         data,
         settings.studies,
+        settings.seed,
         size=settings.size,
         workers=workers,
         on_progress=lambda done: tell("drawing phantoms", done / settings.studies, ""),
@@ -106,7 +110,7 @@ def demo(
 
 def demo_jobs(out: Path, settings: DemoSettings) -> list[Job]:
     """The runs of a demonstration."""
-    base = TrainConfig(image_size=settings.size, epochs=settings.epochs)
+    base = TrainConfig(image_size=settings.size, epochs=settings.epochs, augment=False)
     return ablation_jobs(out, base, range(settings.seeds), ABLATION)
 
 

@@ -30,6 +30,8 @@ def run_safely(command: Callable[..., Any], *, debug: bool) -> int:
     try:
         command()
     except SystemExit as leaving:
+        if _interrupted(leaving):  # typer turns Ctrl-C into a silent exit
+            return _stopped()
         return leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
     except OffclipError as error:
         if debug:
@@ -39,8 +41,7 @@ def run_safely(command: Callable[..., Any], *, debug: bool) -> int:
             print(f"  {error.remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        return INTERRUPTED
+        return _stopped()
     except Exception as error:  # the last fence: say what happened, and where the traceback is
         if debug:
             raise
@@ -51,6 +52,19 @@ def run_safely(command: Callable[..., Any], *, debug: bool) -> int:
         )
         return 1
     return 0
+
+
+def _stopped() -> int:
+    print("\nStopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def console() -> Console:

@@ -75,6 +75,7 @@ def label(
 
 @app.command()
 def train(
+    context: typer.Context,
     studies: Annotated[Path, typer.Argument(help="Study table made by 'offclip label'.")],
     out: Annotated[Path, typer.Option(help="Run folder; the same command resumes it.")],
     objective: Annotated[
@@ -86,7 +87,7 @@ def train(
     model: Annotated[str, typer.Option(help="Architecture; see 'offclip models list'.")] = "compact",
     image_size: Annotated[int, typer.Option(help="Side of the square input in pixels.")] = 64,
     epochs: Annotated[int, typer.Option(help="Passes over the training studies.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 128,
+    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 64,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, draws and augmentation.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -111,7 +112,7 @@ def train(
         "seed": seed,
         "precision": precision,
     }
-    run_train(studies, out, config, {name: options[name] for name in options if _given(name)})
+    run_train(studies, out, config, {name: value for name, value in options.items() if _typed(context, name)})
 
 
 @app.command()
@@ -152,11 +153,9 @@ def env() -> None:
     print_environment()
 
 
-def _given(name: str) -> bool:
+def _typed(context: typer.Context, name: str) -> bool:
     """Whether the user typed an option, rather than leaving it at its default."""
-    import click
-
-    source = click.get_current_context().get_parameter_source(name)
+    source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 

@@ -28,11 +28,14 @@ def read_table(path: str | Path, required: Sequence[str]) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes).", "Export it again.")
     try:
+        if path.suffix != ".parquet" and _is_binary(path):
+            raise DataError(f"{path}: not a text file.", "Save it as UTF-8 CSV with a header.")
         if path.suffix == ".parquet":
             table = pl.read_parquet(path).cast(pl.String)
         else:
             separator = "\t" if path.suffix == ".tsv" else ","
             table = pl.read_csv(path, separator=separator, infer_schema=False)
+        table.columns = [column.strip() for column in table.columns]
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -48,3 +51,9 @@ def read_table(path: str | Path, required: Sequence[str]) -> pl.DataFrame:
     return table.with_columns(stripped).with_columns(
         pl.when(pl.all().str.to_lowercase().is_in(EMPTY)).then(None).otherwise(pl.all()).name.keep()
     )
+
+
+def _is_binary(path: Path) -> bool:
+    """Whether the file begins like an image, a spreadsheet or UTF-16 text, all of which hold zero bytes."""
+    with path.open("rb") as handle:
+        return b"\0" in handle.read(4096)

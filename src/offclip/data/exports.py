@@ -59,6 +59,12 @@ def studies_from_export(
     records = []
     for done, study in enumerate(studies, start=1):
         labelled = label_report(study.report)
+        if on_progress:
+            on_progress(done, len(studies))
+        if not labelled.sentences:
+            reason = "the report has no sentence in findings or impression"
+            skipped.append(Skipped(str(path), study.first_row, study.study_id, reason))
+            continue
         records.append(
             {
                 "study_id": study.study_id,
@@ -73,8 +79,6 @@ def studies_from_export(
                 "label": labelled.label,
             }
         )
-        if on_progress:
-            on_progress(done, len(studies))
     if not records:
         reasons = f" The first reason: {skipped[0].reason}" if skipped else ""
         raise DataError(f"{path}: no usable row is left.{reasons}", "Mend the rows and run again.")
@@ -128,8 +132,9 @@ def _add_row(
         return f"unknown split {row['split']!r}; known: train, validate, test"
     image_id = row.get("image_id") or Path(image_path).stem
     if image_id in image_rows:
-        return f"image {image_id} stands in the table twice (first in row {image_rows[image_id]})"
-    if not (folder / image_path).is_file():
+        hint = "" if row.get("image_id") else "; a column image_id can tell equal file names apart"
+        return f"image {image_id} stands in the table twice (first in row {image_rows[image_id]}){hint}"
+    if not _is_file(folder / image_path):
         return f"{image_path}: the image file does not exist"
     study = studies.setdefault(study_id, ExportedStudy(study_id, patient_id, split, report, number))
     for what, known, given in (
@@ -143,6 +148,13 @@ def _add_row(
     image_rows[image_id] = number
     study.images.append({"image_id": image_id, "path": str(folder / image_path), "view": view})
     return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
 
 
 def _text_of(row: dict[str, str | None]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def atomic_path(path: str | Path, error: type[OffclipError] = DataError) -> Iter
     except OSError as failure:
         raise _explain(path, failure, error) from failure
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _explain(path: Path, failure: OSError, error: type[OffclipError]) -> OffclipError:
@@ -58,6 +59,16 @@ def _explain(path: Path, failure: OSError, error: type[OffclipError]) -> Offclip
     return error(
         f"{path}: cannot be written ({failure.strerror or failure}).", "Check the folder and its permissions."
     )
+
+
+def write_csv(table: pl.DataFrame, path: str | Path) -> None:
+    """Writes a table as CSV, whole or not at all.
+
+    Raises:
+        DataError: The disk is full, or the file cannot be written.
+    """
+    with atomic_path(path) as temporary:  # polars' own writer does not say that the disk is full
+        temporary.write_text(table.write_csv(), encoding="utf-8", newline="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +91,4 @@ class Skipped:
 def write_skipped(path: str | Path, skipped: Sequence[Skipped]) -> None:
     """Writes `skipped.csv`; an empty list writes the header, so that no file means no run."""
     schema = {"source": pl.String, "row": pl.Int64, "id": pl.String, "reason": pl.String}
-    with atomic_path(path) as temporary:
-        pl.DataFrame([asdict(row) for row in skipped], schema=schema).write_csv(temporary)
+    write_csv(pl.DataFrame([asdict(row) for row in skipped], schema=schema), path)

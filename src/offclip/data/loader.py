@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def load_pixels(
     Raises:
         DataError: No image is left, or the pixels fit nowhere.
     """
+    if not images:
+        raise DataError("There is no frontal image to read.", "Check the images and views in the table.")
     shape = (len(images), preprocess.size, preprocess.size)
     squares = _allocate(shape, spill)
     kept: list[str] = []
@@ -92,7 +95,8 @@ def load_pixels(
         except ImageError as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    pool = ThreadPoolExecutor(max_workers=workers)
+    try:
         for done, (image, result) in enumerate(zip(images, pool.map(decode, images), strict=True), start=1):
             if isinstance(result, ImageError):
                 skipped.append(Skipped(str(image.path), 0, image.image_id, result.message))
@@ -102,6 +106,8 @@ def load_pixels(
                 geometry.append(letterbox)
             if on_progress:
                 on_progress(done, len(images))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the files that are still to be read
     if not kept:
         first = f" The first: {skipped[0].reason}" if skipped else ""
         raise DataError(f"None of {len(images)} images can be read.{first}", "Check the paths in the table.")
@@ -119,8 +125,14 @@ def _allocate(shape: tuple[int, int, int], spill: Path | None) -> np.ndarray:
         )
     try:
         spill.parent.mkdir(parents=True, exist_ok=True)
-        return np.lib.format.open_memmap(spill, mode="w+", dtype=np.uint8, shape=shape)
+        mapped = np.lib.format.open_memmap(spill, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # writing to a map on a full disk would kill the process
+            with spill.open("r+b") as handle:
+                os.posix_fallocate(handle.fileno(), 0, spill.stat().st_size)
+        return mapped
     except OSError as error:
+        spill.unlink(missing_ok=True)
         raise DataError(
-            f"{spill}: cannot hold {size / 2**30:.1f} GiB ({error}).", "Free some space."
+            f"{spill}: cannot hold {size / 2**30:.1f} GiB ({error}).",
+            "Free some space or choose another folder.",
         ) from error

@@ -7,6 +7,7 @@ absolute.
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -44,32 +45,47 @@ def check_studies(studies: pl.DataFrame, name: str = "studies") -> pl.DataFrame:
         The same table.
 
     Raises:
-        DataError: A column is missing or of another type; a study or an image stands in the table twice; a
-            patient is in two splits; a split or a label is unknown; the table is empty.
+        DataError: A column is missing or of another type; a value is missing; a study or an image stands in
+            the table twice; a patient is in two splits; a split or a label is unknown; the table is empty.
     """
     _check_columns(studies, name)
     if studies.is_empty():
         raise DataError(f"{name} holds no study.", "Check how the table was made.")
-    required = ["study_id", "patient_id", "split", "label"]
-    for column in required:
+    for column in ("study_id", "patient_id", "split", "images", "sentences", "label"):
         missing = studies.with_row_index("row").filter(pl.col(column).is_null())
         if len(missing):
             raise DataError(
                 f"{name}: row {missing['row'][0]} has no {column}.", "Fill it or leave the row out."
             )
     _check_unique(studies["study_id"], "study", name)
-    images = studies["images"].explode().drop_nulls()
-    _check_unique(images.struct.field("image_id"), "image", name)
+    images = _check_parts(studies, "images", ("image_id", "path"), name)
+    _check_unique(images["image_id"], "image", name)
+    sentences = _check_parts(studies, "sentences", ("text", "label", "prompt"), name)
     _check_known(studies["split"], SPLITS, "split", name)
     _check_known(studies["label"], LABELS, "label", name)
+    _check_known(sentences["label"], LABELS, "sentence label", name)
+    check_patients(studies, name)
+    return studies
+
+
+def check_patients(studies: pl.DataFrame, name: str) -> None:
+    """Refuses a table that has a patient in two splits.
+
+    Args:
+        studies: At least the columns `patient_id` and `split`.
+        name: What to call the table in messages.
+
+    Raises:
+        DataError: A patient is in two splits.
+    """
     leaks = leaking_patients(studies)
     if len(leaks):
         patient, splits = leaks.row(0)
         raise DataError(
-            f"{name}: {len(leaks)} patient(s) are in more than one split, such as {patient} in {', '.join(splits)}.",
+            f"{name}: {len(leaks)} patient(s) are in more than one split, "
+            f"such as {patient} in {', '.join(splits)}.",
             "Split by patient; 'offclip label --resplit' makes a patient-level split.",
         )
-    return studies
 
 
 def leaking_patients(studies: pl.DataFrame) -> pl.DataFrame:
@@ -115,8 +131,10 @@ def write_studies(studies: pl.DataFrame, path: str | Path) -> None:
         return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
 
     table = _map_paths(check_studies(studies, str(path)), relative)
+    buffer = BytesIO()  # polars' own writer does not say that the disk is full
+    table.write_parquet(buffer)
     with atomic_path(path) as temporary:
-        table.write_parquet(temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _map_paths(studies: pl.DataFrame, change) -> pl.DataFrame:
@@ -138,6 +156,20 @@ def _check_columns(studies: pl.DataFrame, name: str) -> None:
                 f"{name}: column {column!r} is {studies.schema[column]}, expected {dtype}.",
                 "A study table is made by 'offclip label'.",
             )
+
+
+def _check_parts(studies: pl.DataFrame, column: str, parts: tuple[str, ...], name: str) -> pl.DataFrame:
+    """All structs of a list column as a table with `study_id`, every one of `parts` filled."""
+    filled = studies.select("study_id", column).filter(pl.col(column).list.len() > 0)
+    table = filled.explode(column).unnest(column)
+    for part in parts:
+        missing = table.filter(pl.col(part).is_null() | (pl.col(part).str.strip_chars() == ""))
+        if len(missing):
+            raise DataError(
+                f"{name}: study {missing['study_id'][0]} has an entry in {column} without {part}.",
+                "Fill it or leave the entry out.",
+            )
+    return table
 
 
 def _check_unique(ids: pl.Series, what: str, name: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from offclip.data.files import atomic_path
+from offclip.data.files import write_csv
 from offclip.errors import OffclipError
 from offclip.evaluation.early import early_metrics
 from offclip.evaluation.run import COLUMNS, evaluate
@@ -92,6 +92,7 @@ def run_ablation(
     jobs: Sequence[Job],
     results: Path,
     *,
+    split: str = "test",
     workers: int = 2,
     threads: int = 1,
     on_progress: Callable[[float, str], None] | None = None,
@@ -105,6 +106,7 @@ def run_ablation(
         data: Folder with studies.parquet, labels.csv and boxes.csv.
         jobs: What to run.
         results: CSV to write, after every finished job.
+        split: The split that is reported.
         workers: Jobs at a time.
         threads: CPU threads a job.
         on_progress: Called with the share that is done and the name of a job that has just finished, or "".
@@ -119,7 +121,7 @@ def run_ablation(
     context = multiprocessing.get_context("spawn")
     steps = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads, steps)) as pool:
-        pending: dict[Future[int], Job] = {pool.submit(run_job, data, job): job for job in jobs}
+        pending: dict[Future[int], Job] = {pool.submit(run_job, data, job, split): job for job in jobs}
         total_steps: int | None = None
         try:
             while pending:
@@ -145,7 +147,7 @@ def run_ablation(
     return write_results(jobs, results)
 
 
-def run_job(data: Path, job: Job) -> int:
+def run_job(data: Path, job: Job, split: str = "test") -> int:
     """Trains and evaluates one job; returns the number of its steps."""
     steps = 0
 
@@ -156,9 +158,10 @@ def run_job(data: Path, job: Job) -> int:
             with _steps.get_lock():
                 _steps.value += 1
 
+    # A finished run is not trained again; a run with another recipe or other data is refused.
+    train(data / "studies.parquet", job.config, job.run, validate=early_metrics, on_step=count)
     if not (job.evaluation / "results.json").is_file():
-        train(data / "studies.parquet", job.config, job.run, validate=early_metrics, on_step=count)
-        evaluate(job.run, data, job.evaluation)
+        evaluate(job.run, data, job.evaluation, split=split)
     return steps
 
 
@@ -170,14 +173,14 @@ def write_results(jobs: Sequence[Job], path: Path) -> pl.DataFrame:
         if file.is_file():
             metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
             rows.append(
-                [job.variant.objective, job.variant.filter_sentences, job.config.seed, *metrics.values()]
+                [job.variant.objective, job.variant.filter_sentences, job.config.seed]
+                + [metrics.get(column) for column in COLUMNS]
             )
     schema = {"objective": pl.String, "filter": pl.Boolean, "seed": pl.Int64} | dict.fromkeys(
         COLUMNS, pl.Float64
     )
     table = pl.DataFrame(rows, schema=schema, orient="row")
-    with atomic_path(path) as temporary:
-        table.write_csv(temporary)
+    write_csv(table, path)
     return table
 
 

@@ -110,14 +110,19 @@ def _at_thresholds(
         return None, None, None
     cut = threshold_at_sensitivity(chosen_on.max(axis=1), truth.normal == 0, SENSITIVITY)
     flagged = finding_logits.max(axis=1) >= cut
-    false_findings = np.zeros(int(normal.sum()))
+    false_findings, thresholds = np.zeros(int(normal.sum())), 0
     for column in range(len(truth.findings)):
         present = truth.present[:, column]
         usable = ~np.isnan(present)
         if 0 < (present[usable] == 1).sum() < usable.sum():
             cut = youden_threshold(chosen_on[usable, column], present[usable] == 1)
             false_findings += finding_logits[normal, column] >= cut
-    return float(flagged[normal].mean()), float(flagged[abnormal].mean()), float(false_findings.mean())
+            thresholds += 1
+    return (
+        float(flagged[normal].mean()),
+        float(flagged[abnormal].mean()),
+        float(false_findings.mean()) if thresholds else None,
+    )
 
 
 def _finding_logits(scores: Scores, findings: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from offclip.data.files import Skipped, atomic_path, write_skipped
+from offclip.data.files import Skipped, atomic_path, write_csv, write_skipped
 from offclip.data.loader import PixelStore, load_pixels
 from offclip.errors import DataError
 from offclip.evaluation.classification import Classification, classify, evaluation_prompts
@@ -61,7 +61,7 @@ class Evaluation:
             "pointing_accuracy": by_finding["hit"].mean(),
             "pointing_chance": by_finding["chance"].mean(),
         }
-        values = dataclasses.asdict(self.classification) | means
+        values: dict[str, Any] = dataclasses.asdict(self.classification) | means
         return {column: values[column] for column in COLUMNS}
 
 
@@ -153,12 +153,11 @@ def write_evaluation(result: Evaluation, out: Path, about: dict[str, Any]) -> No
         | {prompt: np.asarray(result.scores.of(prompt)) for prompt in result.scores.prompts}
     )
     summary = about | {"metrics": result.row(), "details": dataclasses.asdict(result.classification)}
-    with atomic_path(out / "results.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    for name, table in (("scores.csv", scores), ("pointing.csv", result.pointing)):
-        with atomic_path(out / name) as temporary:
-            table.write_csv(temporary)
+    write_csv(scores, out / "scores.csv")
+    write_csv(result.pointing, out / "pointing.csv")
     write_skipped(out / "skipped.csv", result.skipped)
+    with atomic_path(out / "results.json") as temporary:  # the last, so that it says that all is there
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _by_finding(boxes: list[Box]) -> dict[str, list[Box]]:

@@ -13,9 +13,10 @@ from offclip.data.csv_table import read_table
 from offclip.data.exports import read_export
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
-from offclip.data.study import read_studies
+from offclip.data.study import check_patients, read_studies
 from offclip.errors import DataError
 from offclip.grounding.pointing import Box
+from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt
 
 LABEL_KEYS = ("image_id", "study_id", "patient_id", "split", "view", "normal")
 
@@ -103,7 +104,8 @@ def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
     Without a column `normal`, an image is normal when every finding is known to be absent.
 
     Raises:
-        DataError: There is no finding column, or a value is something else.
+        DataError: There is no finding column, two columns ask for the same prompt, or a value is something
+            else.
     """
     path = Path(path)
     table = read_table(path, ("image_id",))
@@ -112,6 +114,7 @@ def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
         raise DataError(
             f"{path}: no finding column beside {', '.join(table.columns)}.", "Add one 0/1 column a finding."
         )
+    _check_prompts(findings, path)
     row_number = table.with_row_index("row", offset=2)
     bad = row_number.filter(pl.col("image_id").is_null() | pl.col("image_id").is_duplicated())
     first = {
@@ -142,6 +145,18 @@ def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
     return Labels(tuple(table["image_id"]), tuple(findings), present, normal), skipped
 
 
+def _check_prompts(findings: Sequence[str], path: Path) -> None:
+    asked: dict[str, str] = dict.fromkeys(NORMAL_PROMPTS, "the normal class")
+    for finding in findings:
+        prompt = finding_prompt(finding)
+        if prompt in asked:
+            raise DataError(
+                f"{path}: column {finding!r} asks {prompt!r}, and so does {asked[prompt]}.",
+                "Keep one of them; a column that says which images are normal has the name 'normal'.",
+            )
+        asked[prompt] = f"column {finding!r}"
+
+
 def _flags(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
     value = pl.col(column).cast(pl.Float64, strict=False)
     wrong = table.filter(pl.col(column).is_not_null() & ~value.is_in([0.0, 1.0]).fill_null(False))
@@ -167,7 +182,11 @@ def _read_boxes(path: Path) -> tuple[dict[str, list[Box]], list[Skipped]]:
                 Skipped(str(path), number, row["image_id"] or "", "x, y, width or height is no number")
             )
             continue
-        if not row["image_id"] or not row["finding"] or not (0 < width < np.inf and 0 < height < np.inf):
+        if (
+            not row["image_id"]
+            or not row["finding"]
+            or not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0)
+        ):
             skipped.append(
                 Skipped(str(path), number, row["image_id"] or "", "no id, no finding, or an empty box")
             )
@@ -184,6 +203,8 @@ def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], list[Skipped]
         skipped: list[Skipped] = []
     elif (folder / "reports.csv").is_file():
         studies, skipped = read_export(folder / "reports.csv")
+        patients = {"patient_id": [s.patient_id for s in studies], "split": [s.split for s in studies]}
+        check_patients(pl.DataFrame(patients), str(folder / "reports.csv"))
         rows = [(study.split, study.images) for study in studies]
     else:
         raise DataError(

@@ -48,12 +48,21 @@ def read_image(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
                     f"{path}: {image.width} x {image.height} pixels are more than {limits.max_pixels:,}.",
                     "Raise max_pixels if the image is genuine.",
                 )
+            if image.mode == "F":
+                raise ImageError(
+                    f"{path}: floating-point pixels have no known grey scale.",
+                    "Save the image with 8 or 16 bits.",
+                )
             return _to_grey(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{path}: not an image ({', '.join(FORMATS)}).", "Convert or remove the file."
         ) from error
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"{path}: far more pixels than {limits.max_pixels:,} ({error}).", "Make the image smaller."
+        ) from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise ImageError(
             f"{path}: cannot be decoded ({error}).", "Fetch the file again; it may be cut off."
         ) from error
@@ -84,11 +93,7 @@ def _to_grey(image: Image.Image) -> np.ndarray:
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         deep = np.asarray(image).astype(np.int64)
         return (deep.clip(0, 65535) // 257).astype(np.uint8)
-    if image.mode == "F":
-        raise ImageError(
-            "Floating-point pixels have no known grey scale.", "Save the image with 8 or 16 bits."
-        )
-    if image.mode in ("RGBA", "LA", "PA"):
+    if image.has_transparency_data:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image.convert("RGBA"))
     return np.asarray(image.convert("L"))

@@ -115,12 +115,12 @@ def load_model(path: str | Path) -> DualEncoder:
         CheckpointError: A file is missing, changed, cut off, or does not fit the card.
     """
     folder, card = model_folder(path), read_card(path)
-    content = {name: _read_verified(folder / name, digest) for name, digest in card["sha256"].items()}
     try:
+        content = {name: _read_verified(folder / name, digest) for name, digest in card["sha256"].items()}
         tokenizer = TextTokenizer.from_json(content["tokenizer.json"].decode(), card["max_tokens"])
         model = DualEncoder(DualEncoderConfig(**card["config"]), tokenizer)
         state = load_safetensors(content["weights.safetensors"])
-    except (KeyError, TypeError, UnicodeDecodeError, SafetensorError, ConfigError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, SafetensorError, ConfigError) as error:
         raise CheckpointError(
             f"{folder}: the card does not describe a model ({error}).", "Copy it again."
         ) from error
@@ -138,7 +138,10 @@ def load_model(path: str | Path) -> DualEncoder:
 def _read_verified(file: Path, digest: str) -> bytes:
     if not file.is_file():
         raise CheckpointError(f"{file}: missing.", "Copy the whole folder.")
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error}).", "Check its permissions.") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise CheckpointError(f"{file}: its SHA-256 is not the one on the card.", "Copy the folder again.")
     return content

@@ -34,30 +34,36 @@ class ResidualBlock(nn.Module):
 class CompactImageTower(nn.Module):
     """From (B, 1, S, S) pixels to one vector an image and one a cell of 8 x 8 pixels.
 
-    The pooled vector is an attention-weighted mean of the projected cells. It therefore lies in the
-    space of the cells, and the similarity of a cell with a sentence says what that cell adds.
+    The pooled vector is half the mean of the cells, half their attention-weighted mean. It therefore lies in their space, and the
+    similarity of a cell with a sentence says what that cell can add to the logit.
 
     Args:
         width: Channels of the first layer; the last has 4 times as many.
         embed_dim: D, the size of the joint space.
     """
 
-    def __init__(self, width: int = 32, embed_dim: int = 128) -> None:
+    def __init__(self, width: int = 16, embed_dim: int = 128) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(1, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         self.blocks = nn.Sequential(
-            ResidualBlock(width, 2 * width, 2), ResidualBlock(2 * width, 4 * width, 2)
+            ResidualBlock(width, 2 * width, 2),
+            ResidualBlock(2 * width, 4 * width, 2),
+            ResidualBlock(4 * width, 4 * width, 1),
         )
-        self.project = nn.Linear(4 * width, embed_dim)
-        self.attend = nn.Linear(4 * width, 1)
+        # Centred, because otherwise all films have nearly the same vector at first, and a contrastive loss
+        # sees no difference between them.
+        self.project = nn.Sequential(nn.BatchNorm2d(4 * width), nn.Conv2d(4 * width, embed_dim, 1))
+        # From zero, so that every cell counts alike until there is a reason to look somewhere.
+        self.attend = nn.Conv2d(4 * width, 1, 1)
+        nn.init.zeros_(self.attend.weight)
 
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """(B, 1, S, S) normalised pixels -> pooled (B, D) and local (B, P, D) features."""
         maps = self.blocks(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
-        grid = (maps.shape[2], maps.shape[3])
-        cells = maps.flatten(2).transpose(1, 2)  # B C h w -> B P C
-        local = self.project(cells)
-        weights = self.attend(cells).float().softmax(dim=1).to(local.dtype)  # B P 1
-        return ImageFeatures(pooled=(weights * local).sum(dim=1), local=local, grid=grid)
+        local = self.project(maps).flatten(2).transpose(1, 2)  # B D h w -> B P D
+        weights = self.attend(maps).flatten(2).transpose(1, 2).float().softmax(dim=1)  # B P 1
+        # Half the weight is spread evenly: attention that settles on a corner early would starve the rest.
+        pooled = 0.5 * ((weights * local).sum(dim=1) + local.mean(dim=1))
+        return ImageFeatures(pooled=pooled, local=local, grid=(maps.shape[2], maps.shape[3]))

@@ -14,7 +14,7 @@ ARCHITECTURES: Mapping[str, DualEncoderConfig] = MappingProxyType(
     {
         "compact": DualEncoderConfig(),
         "compact-cross-attention": DualEncoderConfig(head="cross-attention"),
-        "compact-large": DualEncoderConfig(image_width=64, text_width=256, embed_dim=256),
+        "compact-large": DualEncoderConfig(image_width=32, text_width=256, embed_dim=256),
     }
 )
 

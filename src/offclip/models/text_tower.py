@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from offclip.models.interface import TextFeatures
 
@@ -40,7 +41,10 @@ class CompactTextTower(nn.Module):
         """(T, L) ids and mask -> pooled (T, D) and tokens (T, L, D)."""
         mask = attention_mask.bool()
         hidden = self.token(input_ids) + self.position[: input_ids.shape[1]]
-        tokens = self.project(self.encoder(hidden, src_key_padding_mask=~mask))
+        # The fused attention kernel is made for long texts; on a dozen tokens its backward pass in bf16 takes
+        # most of a training step on a CPU.
+        with sdpa_kernel(SDPBackend.MATH):
+            tokens = self.project(self.encoder(hidden, src_key_padding_mask=~mask))
         weights = mask.to(tokens.dtype).unsqueeze(-1)  # T L 1
         pooled = (tokens * weights).sum(dim=1) / weights.sum(dim=1)
         return TextFeatures(pooled=pooled, tokens=tokens, mask=mask)

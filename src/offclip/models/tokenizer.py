@@ -49,7 +49,8 @@ class TextTokenizer:
             [
                 normalizers.NFKC(),
                 normalizers.Lowercase(),
-                normalizers.Replace(Regex(r"[^\p{L}\p{N}.%/'-]+|[.'-]+(?=\s|$)"), " "),
+                normalizers.Replace(Regex(r"[^\p{L}\p{N}.%/'-]+"), " "),
+                normalizers.Replace(Regex(r"[.'-]+(?=\s|$)"), " "),
                 normalizers.Strip(),
             ]
         )
@@ -71,8 +72,16 @@ class TextTokenizer:
 
     @classmethod
     def from_json(cls, text: str, max_tokens: int = 48) -> TextTokenizer:
-        """Restores what `to_json` wrote."""
-        return cls(Tokenizer.from_str(text), max_tokens)
+        """Restores what `to_json` wrote.
+
+        Raises:
+            InputError: The text is no tokenizer.
+        """
+        try:
+            tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the library raises no narrower kind
+            raise InputError(f"Not a tokenizer ({error}).", "Use what to_json wrote.") from error
+        return cls(tokenizer, max_tokens)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the tokenizers library."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def make_augmentation() -> nn.Module:
-    """Rotation up to 8 degrees, shift up to 5 %, scale within 8 %, and exposure, on (B, 1, S, S) in [0, 1]."""
+    """Rotation to 8 degrees, shift to 5 %, scale within 8 %, and exposure, on (B, 1, S, S) in [0, 1]."""
     return K.AugmentationSequential(
         K.RandomAffine(degrees=8.0, translate=(0.05, 0.05), scale=(0.92, 1.08), p=1.0),
         K.RandomBrightness((0.85, 1.15), p=1.0),

@@ -40,7 +40,7 @@ class TrainConfig:
 
     Example:
         >>> TrainConfig(objective="infonce", filter_sentences=False).batch_size
-        128
+        64
     """
 
     objective: str = "offclip"
@@ -48,8 +48,8 @@ class TrainConfig:
     model: str = "compact"
     image_size: int = 64
     epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    batch_size: int = 64
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.1
     prompt_share: float = 0.5
@@ -57,8 +57,8 @@ class TrainConfig:
     mask_identical: bool = False
     off_diagonal_weight: float = 4.0
     abnormal_weight: float = 0.5
-    off_diagonal_bias: float = -3.0
-    cell_weighting: Weighting = "balanced"
+    off_diagonal_bias: float = -1.0
+    cell_weighting: Weighting = "blocks"
     precision: str = "auto"
     seed: int = 0
     save_every_s: float = 60.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import platform
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 import offclip
-from offclip.data.files import Skipped, write_skipped
+from offclip.data.files import write_skipped
 from offclip.data.loader import ImageRef, PixelStore, load_pixels
 from offclip.data.sampling import Batch, EpochSampler, Pairs, make_pairs
 from offclip.data.study import read_studies
-from offclip.errors import DataError
+from offclip.errors import ConfigError, DataError
 from offclip.images.preprocess import Preprocess
 from offclip.losses import identical_cells
 from offclip.models.checkpoint import load_model, save_model
@@ -87,16 +89,16 @@ def train(
 
     Raises:
         DataError: The table is broken, a split is empty, or the labels do not suffice for the objective.
+        ConfigError: The model is unknown, or the loss stopped being a number.
         CheckpointError: The folder holds another run, or the disk is full.
     """
+    geometry = architecture(config.model, config.image_size)
     run = RunFolder(out)
     run.open(config.as_dict(), fingerprint_of_table(studies_path))
     if run.finished:
         log.info("%s is finished; nothing to train.", run.path)
         return load_model(run.model)
-    geometry = architecture(config.model, config.image_size)
-    data, skipped = load_training_data(studies_path, config, run.path, on_image)
-    write_skipped(run.skipped, skipped)
+    data = load_training_data(studies_path, config, run, on_image)
     run.write_json("environment.json", environment(data))
 
     torch.manual_seed(config.seed)
@@ -110,10 +112,11 @@ def train(
     steps = config.epochs * len(sampler)
     start = run.restore(model, optimizer)
 
-    with _saving_on_interrupt(run, model, optimizer, config.save_every_s) as keep:
+    with _saving(run, model, optimizer, config.save_every_s) as keep:
         for epoch in range(start.epoch, config.epochs):
             model.train()
-            first, began, total_loss = start.step if epoch == start.epoch else 0, time.perf_counter(), 0.0
+            resumed = start if epoch == start.epoch else Progress(epoch)
+            first, total_loss, began = resumed.step, resumed.loss, time.perf_counter()
             for number, batch in enumerate(sampler.epoch(epoch, first), start=first):
                 step = epoch * len(sampler) + number
                 squares = data.store.batch(batch.images)
@@ -124,23 +127,23 @@ def train(
                 with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                     logits = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
                     loss = loss_of(logits, **_flags(batch, config.mask_identical, device))
+                value = _finite(loss, step)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
-                keep(Progress(epoch, number + 1))
-                total_loss += float(loss.detach())
+                total_loss += value
+                keep(Progress(epoch, number + 1, total_loss))
                 if on_step:
                     seen = (number + 1 - first) * sampler.batch_size
-                    on_step(StepReport(step + 1, steps, epoch, float(loss.detach()), seen / _since(began)))
-            done = len(sampler) - first
-            metrics: dict[str, Any] = {"epoch": epoch + 1, "loss": total_loss / max(done, 1)}
-            metrics["images_per_s"] = done * sampler.batch_size / _since(began)
+                    on_step(StepReport(step + 1, steps, epoch, value, seen / _since(began)))
+            metrics: dict[str, Any] = {"epoch": epoch + 1, "loss": total_loss / len(sampler)}
+            metrics["images_per_s"] = (len(sampler) - first) * sampler.batch_size / _since(began)
             if validate and data.validation:
                 model.eval()
                 metrics |= validate(model, data.store, data.validation)
             run.append_metrics(metrics)
-            keep(Progress(epoch + 1, 0), force=epoch + 1 < config.epochs)
+            keep(Progress(epoch + 1), force=epoch + 1 < config.epochs)
     model.eval()
     save_model(
         model,
@@ -168,10 +171,12 @@ def fingerprint_of_table(studies_path: str | Path) -> str:
 def load_training_data(
     studies_path: str | Path,
     config: TrainConfig,
-    run: Path,
+    run: RunFolder,
     on_image: Callable[[int, int], None] | None = None,
-) -> tuple[TrainingData, list[Skipped]]:
+) -> TrainingData:
     """Reads the table, decodes the frontal images of train and validate, and makes the pairs.
+
+    What cannot be read is listed in the run's skipped.csv.
 
     Raises:
         DataError: The table is broken, or the train split is empty or holds one label only.
@@ -190,8 +195,9 @@ def load_training_data(
         if image["view"] != "lateral"
     ]
     store, skipped = load_pixels(
-        images, Preprocess(config.image_size), spill=run / "pixels.npy", on_progress=on_image
+        images, Preprocess(config.image_size), spill=run.path / "pixels.npy", on_progress=on_image
     )
+    write_skipped(run.skipped, skipped)
     train_pairs = make_pairs(splits["train"], store, filter_sentences=config.filter_sentences)
     normal, abnormal = (
         int(train_pairs.normal.sum()),
@@ -209,11 +215,11 @@ def load_training_data(
             f"{studies_path}: only {len(train_pairs)} study to train on.", "A contrastive loss needs two."
         )
     validation = None
-    if splits["validate"].is_empty():
-        log.warning("%s: the validate split is empty; no early metrics.", studies_path)
-    else:
+    try:
         validation = make_pairs(splits["validate"], store, filter_sentences=config.filter_sentences)
-    return TrainingData(store, train_pairs, validation), skipped
+    except DataError:
+        log.warning("%s: the validate split has no usable study; no early metrics.", studies_path)
+    return TrainingData(store, train_pairs, validation)
 
 
 def batch_logits(
@@ -235,7 +241,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
@@ -288,23 +294,48 @@ def _since(began: float) -> float:
     return max(time.perf_counter() - began, 1e-9)
 
 
+def _finite(loss: Tensor, step: int) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"The loss is {value} in step {step + 1}; nothing can be learnt from here on.",
+            "Choose a lower learning_rate or precision fp32, and another --out.",
+        )
+    return value
+
+
 @contextmanager
-def _saving_on_interrupt(
+def _saving(
     run: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, every_s: float
 ) -> Iterator[Callable[..., None]]:
-    """Yields `keep(progress)`, which saves now and then; Ctrl-C saves the last whole step."""
-    reached, saved_at = Progress(), time.monotonic()
+    """Yields `keep(progress)`, to be called between steps: it saves now and then, and after Ctrl-C.
+
+    Ctrl-C waits for the next `keep`, because in the middle of a step the weights are neither those before
+    it nor those after it. A second Ctrl-C does not wait, and leaves the state that was saved last.
+    """
+    saved_at, interrupted = time.monotonic(), False
 
     def keep(progress: Progress, force: bool = False) -> None:
-        nonlocal reached, saved_at
-        reached = progress
-        if force or time.monotonic() - saved_at >= every_s:
+        nonlocal saved_at
+        if force or interrupted or time.monotonic() - saved_at >= every_s:
             run.save(progress, model, optimizer)
             saved_at = time.monotonic()
+        if interrupted:
+            raise KeyboardInterrupt
 
+    def on_interrupt(_signal: int, _frame: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+
+    before = signal.getsignal(signal.SIGINT)
+    # Only the main thread may set a handler, and whoever ignores Ctrl-C goes on ignoring it.
+    ours = callable(before) and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield keep
-    except KeyboardInterrupt:
-        if reached != Progress():
-            run.save(reached, model, optimizer)
-        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)

@@ -8,6 +8,7 @@ RUN/state.pt           to resume; gone when finished  RUN/model/          weight
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,12 @@ class Progress:
     Attributes:
         epoch: Epochs finished.
         step: Steps finished in the current epoch.
+        loss: Sum of the losses of those steps.
     """
 
     epoch: int = 0
     step: int = 0
+    loss: float = 0.0
 
 
 class RunFolder:
@@ -51,6 +54,8 @@ class RunFolder:
     def open(self, config: dict[str, Any], fingerprint: str) -> None:
         """Claims the folder for a run, or recognises it as the same run.
 
+        A run that has not come as far as its first saved state gives way to another one.
+
         Raises:
             CheckpointError: The folder holds another run, or something that is no run.
         """
@@ -63,13 +68,14 @@ class RunFolder:
             changed = sorted(k for k in config if found.get("config", {}).get(k) != config[k])
             if found.get("data") != fingerprint:
                 changed.append("the data")
-            if changed:
+            if not changed:
+                return
+            if self._state.exists() or self.metrics.exists() or self.model.exists():
                 raise CheckpointError(
                     f"{self.path} holds another run; different: {', '.join(changed)}.",
                     "Choose another --out, or repeat the command of that run to resume it.",
                 )
-            return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and any(self.path.iterdir()):
             raise CheckpointError(f"{self.path} is not empty and holds no run.", "Choose another --out.")
         self.write_json("config.json", wanted)
 
@@ -87,14 +93,14 @@ class RunFolder:
         state = {
             "epoch": progress.epoch,
             "step": progress.step,
+            "loss": progress.loss,
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
+        buffer = io.BytesIO()  # torch's own writer does not say that the disk is full
+        torch.save(state, buffer)
         with atomic_path(self._state, CheckpointError) as temporary:
-            try:
-                torch.save(state, temporary)
-            except RuntimeError as error:  # torch reports a failed write as a RuntimeError of its zip writer
-                raise OSError(28 if "No space" in str(error) else 5, str(error)) from error
+            temporary.write_bytes(buffer.getbuffer())
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Loads the last saved state into model and optimiser; without one, the run starts at the beginning.
@@ -108,7 +114,7 @@ class RunFolder:
             state = torch.load(self._state, weights_only=True, map_location="cpu")
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-            return Progress(int(state["epoch"]), int(state["step"]))
+            return Progress(int(state["epoch"]), int(state["step"]), float(state["loss"]))
         except Exception as error:
             raise CheckpointError(
                 f"{self._state}: cannot be resumed ({type(error).__name__}).",

@@ -1,0 +1,41 @@
+# Two commands do all the set-up: `make demo` and `make test`. Each makes .venv and installs what is missing.
+#
+#   PYTHON=python3.12 make demo        another interpreter (3.11 or later)
+#   UV_TORCH_BACKEND=cpu make demo     with uv: the small CPU build of torch instead of the CUDA build
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+BIN := $(VENV)/bin
+
+# A configuration of pip that names a folder of wheels holds for uv, too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: demo test test-slow check install clean
+
+demo: $(VENV)/.core
+	$(BIN)/offclip demo --out $(DEMO)
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+install: $(VENV)/.dev
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	./install.sh "$(PYTHON)" "$(VENV)" .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	./install.sh "$(PYTHON)" "$(VENV)" ".[dev]"
+	@touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
