@@ -40,7 +40,7 @@ class DemoSettings:
     seed: int = 1
 
 
-QUICK = DemoSettings(studies=1400, epochs=3, seeds=1)
+QUICK = DemoSettings(studies=2000, epochs=5, seeds=1)
 
 
 @dataclass(frozen=True, slots=True)

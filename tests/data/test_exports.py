@@ -136,7 +136,7 @@ def test_nothing_usable_names_the_first_reason(export):
     with pytest.raises(DataError, match=r"no usable row is left.*the report has no text"):
         studies_from_export(export(GOOD | {"report": None}))
     with pytest.raises(DataError, match=r"no usable row is left\."):
-        studies_from_export(export({key: None for key in GOOD}, name="r.csv"))
+        studies_from_export(export(dict.fromkeys(GOOD), name="r.csv"))
 
 
 def test_progress_reaches_the_end(export):

@@ -24,9 +24,14 @@ def test_a_new_file_takes_the_place_of_the_old(tmp_path):
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, failure):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(type(failure)), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise failure
+
+    def fail_half_way():
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise failure
+
+    with pytest.raises(type(failure)):
+        fail_half_way()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert target.read_text() == "old"
 

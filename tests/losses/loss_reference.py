@@ -51,18 +51,26 @@ def off_diagonal(
     logits: Matrix,
     labels: list[str],
     identical: Cells = NO_CELLS,
-    weighting: str = "balanced",
-    bias: float = -3.0,
+    weighting: str = "blocks",
+    bias: float = -1.0,
 ) -> float:
     n = len(logits)
-    positives, negatives = [], []
+    block, lone, negatives = [], [], []
     for i in range(n):
         for j in range(n):
             x = logits[i][j] + bias
-            if is_positive(labels, i, j):
-                positives.append(softplus(-x))
+            if labels[i] == labels[j] == "normal":
+                block.append(softplus(-x))
+            elif i == j:
+                lone.append(softplus(-x))
             elif "uncertain" not in (labels[i], labels[j]) and (i, j) not in identical:
                 negatives.append(softplus(x))
+    positives = block + lone
+    if weighting == "blocks":
+        return sum(
+            share * sum(kind) / max(len(kind), 1)
+            for share, kind in ((0.25, block), (0.25, lone), (0.5, negatives))
+        )
     if weighting == "mean":
         return (sum(positives) + sum(negatives)) / (len(positives) + len(negatives))
     if weighting == "sum":
@@ -104,8 +112,8 @@ def off_clip(
     identical: Cells = NO_CELLS,
     w_off: float = 4.0,
     w_abn: float = 0.5,
-    bias: float = -3.0,
-    weighting: str = "balanced",
+    bias: float = -1.0,
+    weighting: str = "blocks",
 ) -> float:
     return w_off * off_diagonal(logits, labels, identical, weighting, bias) + w_abn * abnormal_infonce(
         logits, labels, identical

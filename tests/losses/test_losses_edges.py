@@ -174,10 +174,18 @@ def test_the_normal_flag_of_an_uncertain_pair_does_not_matter(loss):
 def test_balanced_weighting_gives_each_kind_one_half():
     # 0 logits, bias 0: the gradient of a cell is half its weight, so each kind's gradients add up to 1/4.
     normal = torch.tensor([True] * 6 + [False] * 2)
-    _, grad = run(OffDiagonalLoss(bias=0.0), torch.zeros(8, 8), normal, None, None)
+    _, grad = run(OffDiagonalLoss("balanced", bias=0.0), torch.zeros(8, 8), normal, None, None)
     assert -grad[grad < 0].sum().item() == pytest.approx(0.25)
     assert grad[grad > 0].sum().item() == pytest.approx(0.25)
     assert (grad < 0).sum() == 38
+
+
+def test_block_weighting_gives_the_abnormal_diagonal_as_much_as_the_normal_block():
+    normal = torch.tensor([True] * 6 + [False] * 2)
+    _, grad = run(OffDiagonalLoss("blocks", bias=0.0), torch.zeros(8, 8), normal, None, None)
+    assert -grad[:6, :6].sum().item() == pytest.approx(0.125)
+    assert -grad.diagonal()[6:].sum().item() == pytest.approx(0.125)
+    assert grad[grad > 0].sum().item() == pytest.approx(0.25)
 
 
 @all_modules

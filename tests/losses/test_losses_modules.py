@@ -73,8 +73,8 @@ def test_the_repr_shows_every_option():
 def test_the_documented_defaults():
     loss = OffClipLoss()
     options = (loss.off_diagonal_weight, loss.abnormal_weight, loss.off_diagonal_bias, loss.weighting)
-    assert options == (4.0, 0.5, -3.0, "balanced")
-    assert (OffDiagonalLoss().weighting, OffDiagonalLoss().bias) == ("balanced", -3.0)
+    assert options == (4.0, 0.5, -1.0, "blocks")
+    assert (OffDiagonalLoss().weighting, OffDiagonalLoss().bias) == ("blocks", -1.0)
 
 
 @pytest.mark.parametrize("loss", [OffClipLoss(), off_clip_loss, InfoNceLoss(), multi_positive_loss], ids=str)

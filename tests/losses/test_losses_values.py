@@ -37,7 +37,9 @@ LABELLED = {
     "off_clip": (off_clip_loss, reference.off_clip),
 }
 OFF_DIAGONAL_OPTIONS = [
-    {"weighting": weighting, "bias": bias} for weighting in ("balanced", "mean", "sum") for bias in (0.0, 1.5)
+    {"weighting": weighting, "bias": bias}
+    for weighting in ("blocks", "balanced", "mean", "sum")
+    for bias in (0.0, 1.5)
 ]
 
 
@@ -108,7 +110,7 @@ def test_off_diagonal_options(options, case):
     )
 
 
-@pytest.mark.parametrize("weighting", ["balanced", "mean", "sum"])
+@pytest.mark.parametrize("weighting", ["blocks", "balanced", "mean", "sum"])
 @pytest.mark.parametrize(("w_off", "w_abn", "bias"), [(1.0, 1.0, 0.0), (0.0, 2.0, -1.0), (3.0, 0.0, 2.0)])
 def test_off_clip_options(w_off, w_abn, bias, weighting):
     logits, normal, uncertain, identical, labels = batch("NUANAUA")

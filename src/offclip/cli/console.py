@@ -75,15 +75,27 @@ def console() -> Console:
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Callable[..., None]]:
-    """Yields `update(done, total, description=None, note="")`, drawn on standard error with the time left."""
+def progress_bar(description: str, *, percent: bool = False) -> Iterator[Callable[..., None]]:
+    """Yields `update(done, total, description=None, note="")`, drawn on standard error with the time left.
+
+    Args:
+        description: What is being done.
+        percent: Show a percentage instead of done / total.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if percent else MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}"),
     )

@@ -40,7 +40,10 @@ def _options(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for data, runs and the report.")] = Path("demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for data, runs and the report.", show_default="demo, or demo-quick"),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed on fewer phantoms: a check, not a result.")
     ] = False,

@@ -44,7 +44,7 @@ def read_table(path: str | Path, required: Sequence[str]) -> pl.DataFrame:
     missing = [column for column in required if column not in table.columns]
     if missing:
         raise DataError(
-            f"{path}: column {missing[0]!r} is missing (found: {', '.join(table.columns)}).",
+            f"{path}: column {missing[0]!r} is missing (found: {', '.join(table.columns)[:300]}).",
             f"The columns needed are: {', '.join(required)}.",
         )
     stripped = pl.all().str.strip_chars()

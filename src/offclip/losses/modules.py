@@ -67,7 +67,7 @@ class OffDiagonalLoss(nn.Module):
     """`off_diagonal_loss` as a module.
 
     Args:
-        weighting: What the cells weigh: "balanced", "mean" or "sum".
+        weighting: What the cells weigh: "blocks", "balanced", "mean" or "sum".
         bias: Added to the logits.
 
     Raises:
@@ -75,10 +75,10 @@ class OffDiagonalLoss(nn.Module):
 
     Example:
         >>> OffDiagonalLoss(bias=0.0)
-        OffDiagonalLoss(weighting='balanced', bias=0.0)
+        OffDiagonalLoss(weighting='blocks', bias=0.0)
     """
 
-    def __init__(self, weighting: Weighting = "balanced", bias: float = OFF_DIAGONAL_BIAS) -> None:
+    def __init__(self, weighting: Weighting = "blocks", bias: float = OFF_DIAGONAL_BIAS) -> None:
         super().__init__()
         check_weighting(weighting)
         check_finite("bias", bias)
@@ -149,7 +149,7 @@ class OffClipLoss(nn.Module):
         off_diagonal_weight: Weight of the off-diagonal term, at least 0.
         abnormal_weight: Weight of InfoNCE among the abnormal pairs, at least 0.
         off_diagonal_bias: Added to the logits inside the off-diagonal term only.
-        weighting: What the cells of the off-diagonal term weigh: "balanced", "mean" or "sum".
+        weighting: What the cells of the off-diagonal term weigh: "blocks", "balanced", "mean" or "sum".
 
     Raises:
         InputError: A weight is negative, the bias not finite, or the weighting unknown.
@@ -158,7 +158,7 @@ class OffClipLoss(nn.Module):
         >>> import torch
         >>> loss = OffClipLoss(abnormal_weight=1.0)
         >>> print(loss.extra_repr())
-        off_diagonal_weight=4.0, abnormal_weight=1.0, off_diagonal_bias=-3.0, weighting='balanced'
+        off_diagonal_weight=4.0, abnormal_weight=1.0, off_diagonal_bias=-1.0, weighting='blocks'
         >>> logits, normal = torch.zeros(2, 2), torch.tensor([True, False])
         >>> bool(loss(logits, normal) == loss.terms(logits, normal).total)
         True
@@ -169,7 +169,7 @@ class OffClipLoss(nn.Module):
         off_diagonal_weight: float = OFF_DIAGONAL_WEIGHT,
         abnormal_weight: float = ABNORMAL_WEIGHT,
         off_diagonal_bias: float = OFF_DIAGONAL_BIAS,
-        weighting: Weighting = "balanced",
+        weighting: Weighting = "blocks",
     ) -> None:
         super().__init__()
         check_weight("off_diagonal_weight", off_diagonal_weight)

@@ -37,7 +37,7 @@ def off_clip_terms(
     off_diagonal_weight: float = OFF_DIAGONAL_WEIGHT,
     abnormal_weight: float = ABNORMAL_WEIGHT,
     off_diagonal_bias: float = OFF_DIAGONAL_BIAS,
-    weighting: Weighting = "balanced",
+    weighting: Weighting = "blocks",
 ) -> OffClipTerms:
     """The OFF-CLIP loss with its two terms, for a loop that logs them. Arguments as `off_clip_loss`.
 
@@ -69,7 +69,7 @@ def off_clip_loss(
     off_diagonal_weight: float = OFF_DIAGONAL_WEIGHT,
     abnormal_weight: float = ABNORMAL_WEIGHT,
     off_diagonal_bias: float = OFF_DIAGONAL_BIAS,
-    weighting: Weighting = "balanced",
+    weighting: Weighting = "blocks",
 ) -> Tensor:
     """The OFF-CLIP loss: w_off L_off + w_abn L_abn.
 

@@ -4,6 +4,7 @@ SigLIP asks it with the diagonal as the only positives; the off-diagonal term of
 cells of two normal pairs positive.
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from offclip.errors import InputError
 from offclip.losses.checks import check_batch, check_finite, check_identical, check_logits, computable
-from offclip.losses.targets import diagonal, known_cells, target_matrix
+from offclip.losses.targets import block, certainly_normal, diagonal, known_cells, target_matrix
 
 Weighting = Literal["blocks", "balanced", "mean", "sum"]
-OFF_DIAGONAL_BIAS = -3.0
+OFF_DIAGONAL_BIAS = -1.0
 
 
 def siglip_loss(logits: Tensor, *, identical: Tensor | None = None) -> Tensor:
@@ -44,7 +45,8 @@ def siglip_loss(logits: Tensor, *, identical: Tensor | None = None) -> Tensor:
     if identical is not None:
         check_identical(identical, logits)
         known = ~identical | positive
-    return _weighted_bce(computable(logits), positive, known, "sum")
+    logits = computable(logits)
+    return _bce(logits, positive, known.to(logits.dtype) / len(logits))
 
 
 def off_diagonal_loss(
@@ -53,7 +55,7 @@ def off_diagonal_loss(
     *,
     uncertain: Tensor | None = None,
     identical: Tensor | None = None,
-    weighting: Weighting = "balanced",
+    weighting: Weighting = "blocks",
     bias: float = OFF_DIAGONAL_BIAS,
 ) -> Tensor:
     """The off-diagonal term of OFF-CLIP: weighted binary cross entropy of S + bias against Y.
@@ -66,10 +68,12 @@ def off_diagonal_loss(
         normal: Normal flags, (N,) bool.
         uncertain: Uncertain flags, (N,) bool. Of their row and column only the diagonal stays, a positive.
         identical: Cells of verbatim-equal text, (N, N) bool. Left out where Y is 0.
-        weighting: What the cells weigh. "balanced": the positives share one half, the negatives the other;
-            a kind that is absent adds nothing and the other keeps its half. "mean": every counted cell
-            alike. "sum": the sum divided by N, as in SigLIP; with a normal block of about 0.3 N^2 cells
-            this drifts to a classifier of normal against abnormal, so it is there for comparison.
+        weighting: What the cells weigh. "blocks": the normal block shares a quarter, the other diagonal
+            cells share a quarter, the negatives one half; a kind that is absent adds nothing and the others
+            keep their share. "balanced": all positives share one half, the negatives the other; with a normal
+            block of about 0.3 N^2 cells the abnormal diagonal is then one positive in a hundred, and its
+            cells sink with the negatives around them. "mean": every counted cell
+            alike. "sum": the sum divided by N, as in SigLIP; this drifts to a classifier of normal against abnormal, so it is there for comparison.
         bias: Added to the logits in this term only. Most cells are negatives, and a negative bias keeps
             the term from starting with a push on the logits that InfoNCE shares. Pass 0 if the logits
             already hold a learned bias, as SigLIP's do.
@@ -90,14 +94,23 @@ def off_diagonal_loss(
         >>> off_diagonal_loss(agrees, normal).item() < 1e-6
         True
         >>> round(off_diagonal_loss(torch.eye(3), normal, bias=0.0).item(), 4)
-        0.5792
+        0.5507
     """
     check_batch(logits, normal, uncertain, identical)
     check_finite("bias", bias)
     check_weighting(weighting)
     positive = target_matrix(normal, uncertain)
     known = known_cells(normal, uncertain, identical)
-    return _weighted_bce(computable(logits) + bias, positive, known, weighting)
+    logits = computable(logits) + bias
+    if weighting in ("mean", "sum"):
+        weights = known.to(logits.dtype) / (known.sum() if weighting == "mean" else len(logits))
+    elif weighting == "balanced":
+        weights = _shares([(0.5, positive), (0.5, known & ~positive)], logits.dtype)
+    else:
+        normal_block = block(certainly_normal(normal, uncertain))
+        kinds = [(0.25, normal_block), (0.25, positive & ~normal_block), (0.5, known & ~positive)]
+        weights = _shares(kinds, logits.dtype)
+    return _bce(logits, positive, weights)
 
 
 def check_weighting(weighting: str) -> None:
@@ -111,27 +124,16 @@ def check_weighting(weighting: str) -> None:
         raise InputError(f"Unknown weighting {weighting!r}.", f"Choose one of {names}.")
 
 
-def _weighted_bce(logits: Tensor, positive: Tensor, known: Tensor, weighting: Weighting) -> Tensor:
-    dtype = logits.dtype
-    weights = torch.where(known, _cell_weights(positive, known, weighting, dtype), 0)
-    flip = positive.to(dtype).mul_(-2).add_(1)  # -1 for a positive, 1 for a negative
+def _bce(logits: Tensor, positive: Tensor, weights: Tensor) -> Tensor:
+    """Weighted binary cross entropy over all cells; a cell of weight 0 is left out."""
+    flip = positive.to(logits.dtype).mul_(-2).add_(1)  # -1 for a positive, 1 for a negative
     # -log sigmoid(-x) = softplus(x), exact at any x. From 40 on softplus(x) and x are one float64 number.
     # Every cell is weighted before the sum, which could overflow where the mean does not.
     return (F.softplus(logits * flip, threshold=40) * weights).sum()
 
 
-def _cell_weights(positive: Tensor, known: Tensor, weighting: Weighting, dtype: torch.dtype) -> Tensor:
-    """What a known cell weighs: (N, N), or a scalar if all weigh the same."""
-    if weighting == "sum":
-        return torch.full((), 1 / positive.shape[0], dtype=dtype, device=positive.device)
-    if weighting == "mean":
-        return 1 / known.sum().to(dtype)
-    positives = positive.sum()  # at least the diagonal, and never left out
-    negatives = known.sum() - positives
-    negative_weight = 0.5 / negatives.clamp(min=1).to(dtype)
-    if weighting == "balanced":
-        return torch.where(positive, 0.5 / positives.to(dtype), negative_weight)
-    # A normal pair has more than one positive unless it is the only one; its whole row belongs to the block.
-    lone = diagonal(positive) & (positive.sum(dim=1, keepdim=True) == 1)
-    kinds = torch.where(lone, lone.sum(), positives - lone.sum()).to(dtype)
-    return torch.where(positive, 0.25 / kinds.clamp(min=1), negative_weight)
+def _shares(kinds: Sequence[tuple[float, Tensor]], dtype: torch.dtype) -> Tensor:
+    """Cell weights (N, N): each kind of cells shares its weight evenly; an absent kind leaves its share unused."""
+    return torch.stack([share * cells.to(dtype) / cells.sum().clamp(min=1) for share, cells in kinds]).sum(
+        dim=0
+    )

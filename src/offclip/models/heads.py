@@ -31,9 +31,10 @@ class CosineHead(nn.Module):
         return self.log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
 
     def forward(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
-        """Logits (B, T)."""
-        cosine = F.normalize(image.pooled.float(), dim=-1) @ F.normalize(text.pooled.float(), dim=-1).T
-        return self.scale() * cosine + self.bias
+        """Logits (B, T), float32 under autocast too: bf16 would round them to a hundredth and coarser."""
+        with torch.autocast(image.pooled.device.type, enabled=False):
+            cosine = F.normalize(image.pooled.float(), dim=-1) @ F.normalize(text.pooled.float(), dim=-1).T
+            return self.scale() * cosine + self.bias
 
     def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """What each cell adds to the logit: its dot product with the sentence, (B, T, rows, columns).

@@ -11,6 +11,7 @@ from torch import Tensor
 from offclip.errors import InputError
 
 PAD, UNKNOWN, CLS = "[PAD]", "[UNK]", "[CLS]"
+END_OF_WORD = "▁"
 
 
 class TextTokenizer:
@@ -52,16 +53,17 @@ class TextTokenizer:
                 normalizers.Replace(Regex(r"[^\p{L}\p{N}.%/'-]+"), " "),
                 normalizers.Replace(Regex(r"[.'-]+(?=\s|$)"), " "),
                 normalizers.Strip(),
+                # The mark keeps "no" the word and "no" the start of "nodule" apart. It is a character like
+                # any other, because the trainer numbers its own end_of_word_suffix tokens at random.
+                normalizers.Replace(Regex(r"\s+|$"), END_OF_WORD + " "),
             ]
         )
-        # The end-of-word mark keeps "no" the word and "no" the start of "nodule" apart.
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        tokenizer.decoder = decoders.BPEDecoder()
+        tokenizer.decoder = decoders.BPEDecoder(suffix=END_OF_WORD)
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary_size,
             min_frequency=2,
             special_tokens=[PAD, UNKNOWN, CLS],
-            end_of_word_suffix="</w>",
             show_progress=False,
         )
         tokenizer.train_from_iterator(sorted(texts), trainer)

@@ -306,7 +306,7 @@ def _finite(loss: Tensor, step: int) -> float:
 
 @contextmanager
 def _saving(
-    run: RunFolder, model: nn.Module, optimizer: torch.optim.Optimizer, every_s: float
+    run: RunFolder, model: DualEncoder, optimizer: torch.optim.Optimizer, every_s: float
 ) -> Iterator[Callable[..., None]]:
     """Yields `keep(progress)`, to be called between steps: it saves now and then, and after Ctrl-C.
 

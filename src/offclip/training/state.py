@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from offclip.data.files import atomic_path
 from offclip.errors import CheckpointError
+from offclip.models.dual_encoder import DualEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RunFolder:
         config_file = self.path / "config.json"
         if config_file.is_file():
             found = _read_json(config_file)
-            changed = sorted(k for k in config if found.get("config", {}).get(k) != config[k])
+            changed = sorted(k for k in config if found["config"].get(k) != config[k])
             if found.get("data") != fingerprint:
                 changed.append("the data")
             if not changed:
@@ -84,7 +84,7 @@ class RunFolder:
         with atomic_path(self.path / name, CheckpointError) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
-    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, progress: Progress, model: DualEncoder, optimizer: torch.optim.Optimizer) -> None:
         """Saves everything that is needed to go on.
 
         Raises:
@@ -94,6 +94,7 @@ class RunFolder:
             "epoch": progress.epoch,
             "step": progress.step,
             "loss": progress.loss,
+            "tokenizer": model.tokenizer.to_json(),
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
@@ -102,7 +103,7 @@ class RunFolder:
         with atomic_path(self._state, CheckpointError) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    def restore(self, model: DualEncoder, optimizer: torch.optim.Optimizer) -> Progress:
         """Loads the last saved state into model and optimiser; without one, the run starts at the beginning.
 
         Raises:
@@ -112,12 +113,15 @@ class RunFolder:
             return Progress()
         try:
             state = torch.load(self._state, weights_only=True, map_location="cpu")
+            if state["tokenizer"] != model.tokenizer.to_json():
+                raise ValueError("the sentences are not those that the run began with")
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             return Progress(int(state["epoch"]), int(state["step"]), float(state["loss"]))
         except Exception as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
             raise CheckpointError(
-                f"{self._state}: cannot be resumed ({type(error).__name__}).",
+                f"{self._state}: cannot be resumed ({reason}).",
                 "Remove the file to start over.",
             ) from error
 
@@ -148,6 +152,9 @@ def fingerprint_of(path: str | Path) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable JSON ({error}).", "Choose another --out.") from error
+    if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
+        raise CheckpointError(f"{path}: not the recipe of a run.", "Choose another --out.")
+    return value

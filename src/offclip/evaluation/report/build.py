@@ -95,8 +95,9 @@ def _context(
     chosen = (key_of(BASELINE), key_of(FULL_METHOD))
     worst = COLUMNS.index("worst_prompt_normal_auc")
     synthetic = phantom_parameters(data) is not None
+    style = resources.files("offclip.evaluation.report").joinpath("style.css").read_text(encoding="utf-8")
     return {
-        "style": Markup(resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")),
+        "style": Markup(style),
         "synthetic": synthetic,
         "measures": [MEASURES[column] for column in COLUMNS],
         "rows": rows,
@@ -135,8 +136,8 @@ def _closer(data: Path, truth: EvaluationData, runs: Sequence[FinishedRun]) -> C
         pair[0].job.config.seed,
         (pair[0].job.variant.name, pair[1].job.variant.name),
         [
-            projection(close, truth.labels, name)
-            for close, name in zip(models, ("before", "after"), strict=True)
+            projection(close, truth.labels, f"projection-{number}")
+            for number, close in enumerate(models, start=1)
         ],
         min(len(models[0].image_ids), MOST_IMAGES),
         cards(cases, models, data),

@@ -126,13 +126,13 @@ def phantom_parameters(folder: Path) -> dict[str, Any] | None:
 
 
 def overlay(film: np.ndarray, heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Overlay:
-    """A heat map over a film, scaled from its own minimum to its own maximum; weak cells are transparent."""
+    """A heat map over a film, coloured from its median to its maximum; the lower half is transparent."""
     height, width = film.shape
     heat = Letterbox.of(height=height, width=width, size=SHOWN).map_to_original(heat_map)
-    spread = float(heat.max() - heat.min())
-    strength = (heat - heat.min()) / spread if spread > 0 else np.zeros_like(heat)
+    middle, top = float(np.median(heat)), float(heat.max())
+    strength = ((heat - middle) / (top - middle)).clip(0, 1) if top > middle else np.zeros_like(heat)
     colour = matplotlib.colormaps["inferno"](strength)[..., :3] * 255
-    alpha = _OPACITY * strength[..., None] ** 1.4
+    alpha = _OPACITY * strength[..., None]
     mixed = (film[..., None] * (1 - alpha) + colour * alpha).round().astype(np.uint8)
     x, y = maximum(heat_map, geometry)
     hit = point(heat_map, geometry, boxes).hit

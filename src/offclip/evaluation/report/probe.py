@@ -15,6 +15,7 @@ from offclip.grounding.maps import heat_maps
 from offclip.grounding.pointing import Box
 from offclip.images.geometry import Letterbox
 from offclip.models.checkpoint import load_model
+from offclip.models.interface import ClipModel
 from offclip.zeroshot.prompts import finding_prompt
 from offclip.zeroshot.score import Scores, score_images
 
@@ -51,9 +52,9 @@ class Close:
 
 
 def choose_cases(data: EvaluationData, split: str) -> list[Case]:
-    """For each finding the first image by id that shows it alone, or else the first that shows it; with a box.
+    """For each finding the first image by id that shows it alone, or else the first that shows it at all.
 
-    No result of any model plays a part.
+    Only images with a box of that finding count, and no result of any model plays a part.
     """
     images = sorted(data.images.get(split, ()), key=lambda image: image.image_id)
     labels = data.labels.select([image.image_id for image in images])
@@ -115,7 +116,7 @@ def look(
 
 
 def _maps(
-    model: object, gallery: PixelStore, findings: dict[str, str], prompts: list[str]
+    model: ClipModel, gallery: PixelStore, findings: dict[str, str], prompts: list[str]
 ) -> dict[str, np.ndarray]:
     rows = [row for row, image_id in enumerate(gallery.image_ids) if image_id in findings]
     if not rows:

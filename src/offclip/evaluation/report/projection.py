@@ -53,4 +53,4 @@ def projection(close: Close, labels: Labels, name: str) -> Markup | None:
         xlabel=f"First component ({share[0]:.0%} of variance)", ylabel=f"Second component ({share[1]:.0%})"
     )
     alt = f"Image embeddings in two dimensions: {int(normal.sum())} normal, {int((~normal).sum())} abnormal."
-    return plot.svg(f"projection-{name}", alt)
+    return plot.svg(name, alt)

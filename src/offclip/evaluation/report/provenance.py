@@ -58,7 +58,7 @@ def provenance(data: Path, truth: EvaluationData, runs: Sequence[FinishedRun]) -
     """Reads sizes, recipe and versions."""
     chosen = next((run for run in runs if key_of(run.job.variant) == key_of(FULL_METHOD)), None)
     chosen = chosen or (runs[0] if runs else None)
-    recipe = chosen.job.config.as_dict() if chosen else {}
+    recipe = _recipe(chosen) if chosen else {}
     return Provenance(
         split=chosen.results.get("split", "test") if chosen else "test",
         splits=[_size(truth, name) for name in (*_SPLITS, *sorted(truth.images.keys() - set(_SPLITS)))],
@@ -77,9 +77,21 @@ def _size(truth: EvaluationData, split: str) -> Split:
     return Split(split, len(images), int((normal == 1).sum()), int((normal == 0).sum()))
 
 
+def _recipe(run: FinishedRun) -> dict[str, Any]:
+    """The recipe that the run folder names; the job's own when the folder names none."""
+    found = _read(run.job.run / "config.json").get("config")
+    return found if isinstance(found, dict) else run.job.config.as_dict()
+
+
 def _versions(path: Path) -> dict[str, str]:
+    found = _read(path)
+    return {name: str(found[name]) for name in ("offclip", "python", "torch", "device") if name in found}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty when there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {name: str(found[name]) for name in ("offclip", "python", "torch", "device") if name in found}
+    return found if isinstance(found, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
@@ -31,7 +32,7 @@ _OTHERS = ("#8c6bb1", "#7f6d5f", "#b8a500", "#3c9d9b", "#8a8f98")
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", NORMAL: "normal", ABNORMAL: "abnormal"}
 _VARIABLES |= {colour: f"v{number}" for number, colour in enumerate(_PALETTE)}
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "offclip",
     "font.size": 10.5,
@@ -110,10 +111,10 @@ class Plot:
         text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
         text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
         text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
-        text = re.sub(r"\b(id=\"|url\(#|xlink:href=\"#)", rf"\g<1>{name}-", text)
+        text = text.replace("xlink:href", "href")
+        text = re.sub(r"\b(id=\"|url\(#|href=\"#)", rf"\g<1>{name}-", text)
         for colour, role in _VARIABLES.items():
             text = text.replace(colour, f"var(--{role})")
         box = re.search(r"viewBox=\"[^\"]*\"", text)
-        head = f'<svg {box.group() if box else ""} role="img" aria-label="{escape(alt)}" '
-        head += 'xmlns:xlink="http://www.w3.org/1999/xlink" class="plot">'
+        head = f'<svg {box.group() if box else ""} role="img" aria-label="{escape(alt)}" class="plot">'
         return Markup(head + text[text.index(">") + 1 :])

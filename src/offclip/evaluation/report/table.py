@@ -44,7 +44,7 @@ MEASURES: dict[str, Measure] = {
         "Normal AUC, worst prompt",
         "the worst-prompt normal AUC",
         "higher",
-        "The lowest of five normal prompts that were fixed beforehand: what a user gets with an unlucky wording.",
+        "The lowest of five normal prompts, fixed beforehand: what a user gets with an unlucky wording.",
     ),
     "neg_max_finding_auc": Measure(
         "Normal AUC, −max finding",

@@ -1,0 +1,254 @@
+"""What published towers bring: frozen features under linear projections, trained with the same losses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from offclip.data.files import write_csv
+from offclip.data.loader import ImageRef, PixelStore, load_pixels
+from offclip.data.sampling import EpochSampler, Pairs, make_pairs
+from offclip.data.study import read_studies
+from offclip.evaluation.ablation import BASELINE, FULL_METHOD, Variant
+from offclip.evaluation.classification import Classification, classify, evaluation_prompts
+from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
+from offclip.images.preprocess import Preprocess
+from offclip.models.heads import CosineHead
+from offclip.models.interface import ImageFeatures, TextFeatures
+from offclip.models.text_tower import CompactTextTower
+from offclip.models.tokenizer import TextTokenizer
+from offclip.training.config import TrainConfig
+from offclip.training.loop import learning_rate, make_optimizer
+from offclip.training.objectives import make_loss
+from offclip.zeroshot.score import Scores
+from real_xray_export import WEAK
+from real_xray_pretrained import imagenet_features, missing_packages, sentence_features
+from real_xray_runs import IMAGE_SIZE, by_view
+
+EMBED_DIM = 128
+RECIPES = ((10, 1e-3), (30, 1e-3))  # epochs, learning rate: chosen on the validate split
+TEXT_TOWERS = ("MiniLM", "from scratch")
+MEASURES = (
+    "normal_auc",
+    "worst_prompt_normal_auc",
+    "neg_max_finding_auc",
+    "abnormal_auc",
+    "abnormal_auc_among_abnormals",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """One protocol with its features.
+
+    Attributes:
+        folder: The labelled export.
+        store: All images.
+        image_features: (N, 1280), by row of the store.
+        data: Truth.
+        prompts: What is asked.
+    """
+
+    folder: Path
+    store: PixelStore
+    image_features: Tensor
+    data: EvaluationData
+    prompts: tuple[str, ...]
+
+    def rows(self, split: str) -> list[int]:
+        """Rows of the images of a split."""
+        position = self.store.position()
+        return [position[ref.image_id] for ref in self.data.images[split] if ref.image_id in position]
+
+
+class ProjectedTowers(nn.Module):
+    """Frozen image features under a linear layer, beside frozen text features or a small text tower.
+
+    Args:
+        images: (N, F) features of every image.
+        texts: (U, G) features of every text, or None to train a text tower on token ids.
+        tokenizer: Needed without `texts`.
+        statistics_of: Rows of the training images, whose mean and deviation standardise all.
+    """
+
+    def __init__(
+        self, images: Tensor, texts: Tensor | None, tokenizer: TextTokenizer, statistics_of: Sequence[int]
+    ) -> None:
+        super().__init__()
+        chosen = images[list(statistics_of)]
+        self.images = (images - chosen.mean(dim=0)) / chosen.std(dim=0).clamp(min=1e-3)
+        self.project_image = nn.Linear(images.shape[1], EMBED_DIM)
+        self.texts = texts if texts is None else (texts - texts.mean(dim=0)) / texts.std(dim=0)
+        self.text: nn.Module = (
+            CompactTextTower(tokenizer.vocabulary_size, tokenizer.max_tokens, embed_dim=EMBED_DIM)
+            if texts is None
+            else nn.Linear(texts.shape[1], EMBED_DIM)
+        )
+        self.head = CosineHead()
+
+    def forward(self, rows: Tensor, texts: Tensor, tokens: tuple[Tensor, Tensor]) -> Tensor:
+        """Logits (B, T) of image rows against text indices; `tokens` are the ids and mask of all texts."""
+        image = self.project_image(self.images[rows])
+        if self.texts is None:
+            length = int(tokens[1][texts].sum(dim=1).max())
+            text = self.text(tokens[0][texts, :length], tokens[1][texts, :length]).pooled
+        else:
+            text = self.text(self.texts[texts])
+        empty = image.new_zeros(0)
+        return self.head(ImageFeatures(image, empty, (0, 0)), TextFeatures(text, empty, empty))
+
+
+def towers_part(exports: dict[str, Path], out: Path, seeds: int, tell: Callable[[str], None]) -> None:
+    """Trains every combination on every protocol and writes results.csv; needs the packages."""
+    missing = missing_packages()
+    if missing:
+        tell(f"Pretrained towers skipped; pip install -c constraints.txt {' '.join(missing)}")
+        return
+    rows = []
+    for protocol, folder in exports.items():
+        material = read_material(folder, out)
+        for variant in (BASELINE, FULL_METHOD):
+            pairs = make_pairs(
+                read_studies(folder / "studies.parquet").filter(pl.col("split") == "train"),
+                material.store,
+                filter_sentences=variant.filter_sentences,
+            )
+            texts = (*pairs.texts, *(p for p in material.prompts if p not in pairs.texts))
+            tell(f"{protocol}: {variant.name}: {len(texts)} texts ({WEAK})")
+            features = torch.from_numpy(sentence_features(texts))
+            for tower in TEXT_TOWERS:
+                given = features if tower == "MiniLM" else None
+                recipe, validation = choose(material, pairs, texts, given, variant)
+                for seed in range(seeds):
+                    config = configure(variant, recipe, seed)
+                    about = {
+                        "protocol": protocol,
+                        "image": "ImageNet",
+                        "text": tower,
+                        "variant": variant.name,
+                        "seed": seed,
+                    }
+                    row = run(
+                        material,
+                        pairs,
+                        texts,
+                        given,
+                        config,
+                        out / "scores" / "-".join(map(str, about.values())),
+                    )
+                    rows.append(
+                        about | {"pairing": WEAK, "epochs": recipe[0], "validation": validation} | row
+                    )
+                    tell(f"{rows[-1]}")
+                write_csv(pl.DataFrame(rows, infer_schema_length=None), out / "results.csv")
+
+
+def read_material(folder: Path, out: Path) -> Material:
+    """Decodes the images and computes their features, once for all protocols."""
+    data = read_evaluation_folder(folder)
+    refs: list[ImageRef] = [ref for split in data.images.values() for ref in split]
+    store, _ = load_pixels(refs, Preprocess(IMAGE_SIZE))
+    cache = out / "imagenet.npz"
+    known = dict(zip(*np.load(cache).values(), strict=True)) if cache.is_file() else {}
+    new = [row for row, image_id in enumerate(store.image_ids) if image_id not in known]
+    if new:
+        known |= dict(
+            zip((store.image_ids[row] for row in new), imagenet_features(store.squares[new]), strict=True)
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        np.savez(cache, ids=np.array(list(known)), features=np.stack(list(known.values())))
+    features = torch.from_numpy(np.stack([known[image_id] for image_id in store.image_ids]))
+    return Material(folder, store, features, data, evaluation_prompts(data.labels.findings))
+
+
+def configure(variant: Variant, recipe: tuple[int, float], seed: int) -> TrainConfig:
+    """The default recipe with other epochs and rate; frozen features rule out augmentation."""
+    base = TrainConfig(
+        image_size=IMAGE_SIZE, augment=False, epochs=recipe[0], learning_rate=recipe[1], seed=seed
+    )
+    return dataclasses.replace(base, objective=variant.objective, filter_sentences=variant.filter_sentences)
+
+
+def choose(
+    material: Material, pairs: Pairs, texts: Sequence[str], features: Tensor | None, variant: Variant
+) -> tuple[tuple[int, float], float]:
+    """The recipe with the best mean of worst-prompt normal and abnormal AUC on the validate split."""
+    results = {}
+    for recipe in RECIPES:
+        model, tokens = fit(material, pairs, texts, features, configure(variant, recipe, 0))
+        result = classify(score(model, material, texts, tokens, "validate"), material.data.labels)
+        results[recipe] = ((result.worst_prompt_normal_auc or 0) + (result.abnormal_auc or 0)) / 2
+    best = max(results, key=lambda recipe: results[recipe])
+    return best, results[best]
+
+
+def run(
+    material: Material,
+    pairs: Pairs,
+    texts: Sequence[str],
+    features: Tensor | None,
+    config: TrainConfig,
+    out: Path,
+) -> dict[str, float | None]:
+    """Trains and evaluates one model on the test split; writes its scores."""
+    torch.manual_seed(config.seed)
+    model, tokens = fit(material, pairs, texts, features, config)
+    scores = score(model, material, texts, tokens, "test")
+    result: Classification = classify(scores, material.data.labels)
+    columns = {prompt: scores.of(prompt) for prompt in scores.prompts}
+    write_csv(pl.DataFrame({"image_id": scores.image_ids} | columns), out / "scores.csv")
+    (out / "results.json").write_text(json.dumps(dataclasses.asdict(result), indent=2), encoding="utf-8")
+    return {measure: getattr(result, measure) for measure in MEASURES} | by_view(material.folder, out)
+
+
+def fit(
+    material: Material, pairs: Pairs, texts: Sequence[str], features: Tensor | None, config: TrainConfig
+) -> tuple[ProjectedTowers, tuple[Tensor, Tensor]]:
+    """Trains the projections (and the text tower) with the loss of the recipe."""
+    torch.manual_seed(config.seed)
+    tokenizer = TextTokenizer.fit(pairs.texts)
+    tokens = tokenizer(texts)
+    rows = np.concatenate(pairs.images)
+    model = ProjectedTowers(material.image_features, features, tokenizer, rows.tolist())
+    loss_of, optimizer = make_loss(config), make_optimizer(model, config)
+    sampler = EpochSampler(pairs, config.batch_size, config.prompt_share, config.seed)
+    for epoch in range(config.epochs):
+        for number, batch in enumerate(sampler.epoch(epoch)):
+            rate = learning_rate(epoch * len(sampler) + number, config.epochs * len(sampler), config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            unique, column = torch.unique(torch.from_numpy(batch.texts), return_inverse=True)
+            logits = model(torch.from_numpy(batch.images), unique, tokens)[:, column]
+            flags = torch.from_numpy(batch.normal), torch.from_numpy(batch.uncertain)
+            loss = loss_of(logits, flags[0], uncertain=flags[1])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    return model.eval(), tokens
+
+
+@torch.inference_mode()
+def score(
+    model: ProjectedTowers,
+    material: Material,
+    texts: Sequence[str],
+    tokens: tuple[Tensor, Tensor],
+    split: str,
+) -> Scores:
+    """Logits of a split for all prompts."""
+    rows = material.rows(split)
+    asked = torch.tensor([texts.index(prompt) for prompt in material.prompts])
+    logits = model(torch.tensor(rows), asked, tokens)
+    embeddings = F.normalize(model.project_image(model.images[rows]), dim=-1)
+    ids = tuple(material.store.image_ids[row] for row in rows)
+    return Scores(ids, material.prompts, logits.numpy(), embeddings.numpy())
