@@ -108,7 +108,7 @@ def export(data: Path, out: Path, tell: Callable[[str], None]) -> pl.DataFrame:
 
 
 def retrieval(model: DualEncoder, studies: pl.DataFrame) -> dict[str, float]:
-    """How often a film's own note is among the five that fit best; its logit is the mean of its sentences'."""
+    """How often a film's own note is among the best five; a note scores the mean of its sentences."""
     notes: dict[str, int] = {}
     own = [notes.setdefault(report, len(notes)) for report in studies["report"]]
     refs = [ImageRef(i["image_id"], Path(i["path"])) for row in studies["images"] for i in row]

@@ -93,7 +93,8 @@ def protocol_b(images: list[NihImage]) -> list[dict[str, str]]:
     """Truth = the radiologists' read; test = the dev images, on whose patients nothing is trained.
 
     An image that radiologists call normal has none of the findings. On the validate split, where few
-    have been read by radiologists, the NIH label stands in; on the test split normal stays unknown without them.
+    have been read by radiologists, the NIH label stands in; on the test split normal stays unknown
+    without them.
     """
     dev_patients = {image.patient_id for image in images if image.evaluation}
     rows = []

@@ -42,9 +42,7 @@ def films_part(data: Path, out: Path, model_path: Path, tell: Callable[[str], No
 
     studies = table.unique("study", keep="first", maintain_order=True)
     same = (studies["pair_label"] == studies["mesh_label"]).sum()
-    tell(
-        f"{table['problem'].is_null().sum()} of {len(table)} read; {dict(table['view'].value_counts().rows())}"
-    )
+    tell(f"read: {table['problem'].null_count()} of {len(table)} {dict(table['view'].value_counts().rows())}")
     tell(f"films: pair label equals MeSH on {same} of {len(studies)} studies")
     tell(
         f"films: {studies.group_by('mesh_label', 'pair_label').len().sort('mesh_label', 'pair_label').rows()}"

@@ -1,4 +1,4 @@
-"""The ablation on one protocol: epochs from the validate split, then all variants and seeds on the test split."""
+"""The ablation on one protocol: epochs from the validate split, then every variant and seed on test."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def choose_epochs(data: Path, out: Path, workers: int, tell: Tell) -> int:
         rows.append(
             {"pairing": WEAK, "epochs": epochs, "worst_prompt_normal_auc": worst, "abnormal_auc": abnormal}
         )
-        tell(
-            f"{epochs} epochs, validate ({WEAK}): worst-prompt normal AUC {worst:.3f}, abnormal {abnormal:.3f}"
-        )
+        tell(f"{epochs} epochs, validate ({WEAK}): worst-prompt normal {worst:.3f}, abnormal {abnormal:.3f}")
     chosen = pl.DataFrame(rows).with_columns(
         ((pl.col("worst_prompt_normal_auc") + pl.col("abnormal_auc")) / 2).alias("criterion")
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from offclip.data.files import write_csv
-from offclip.data.loader import ImageRef, PixelStore, load_pixels
 from offclip.data.sampling import EpochSampler, Pairs, make_pairs
 from offclip.data.study import read_studies
 from offclip.evaluation.ablation import BASELINE, FULL_METHOD, Variant
-from offclip.evaluation.classification import Classification, classify, evaluation_prompts
-from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
-from offclip.images.preprocess import Preprocess
+from offclip.evaluation.classification import Classification, classify
 from offclip.models.heads import CosineHead
 from offclip.models.interface import ImageFeatures, TextFeatures
 from offclip.models.text_tower import CompactTextTower
@@ -31,8 +27,8 @@ from offclip.training.loop import learning_rate, make_optimizer
 from offclip.training.objectives import make_loss
 from offclip.zeroshot.score import Scores
 from real_xray_export import WEAK
-from real_xray_pretrained import imagenet_features, missing_packages, sentence_features
-from real_xray_runs import IMAGE_SIZE, by_view
+from real_xray_pretrained import Material, missing_packages, read_material, sentence_features
+from real_xray_runs import IMAGE_SIZE, by_view, mean_sd
 
 EMBED_DIM = 128
 RECIPES = ((10, 1e-3), (30, 1e-3))  # epochs, learning rate: chosen on the validate split
@@ -44,30 +40,7 @@ MEASURES = (
     "abnormal_auc",
     "abnormal_auc_among_abnormals",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """One protocol with its features.
-
-    Attributes:
-        folder: The labelled export.
-        store: All images.
-        image_features: (N, 1280), by row of the store.
-        data: Truth.
-        prompts: What is asked.
-    """
-
-    folder: Path
-    store: PixelStore
-    image_features: Tensor
-    data: EvaluationData
-    prompts: tuple[str, ...]
-
-    def rows(self, split: str) -> list[int]:
-        """Rows of the images of a split."""
-        position = self.store.position()
-        return [position[ref.image_id] for ref in self.data.images[split] if ref.image_id in position]
+VIEW_MEASURES = tuple(f"{view}_{name}" for view in ("PA", "AP") for name in MEASURES[:2])
 
 
 class ProjectedTowers(nn.Module):
@@ -113,7 +86,7 @@ def towers_part(exports: dict[str, Path], out: Path, seeds: int, tell: Callable[
     if missing:
         tell(f"Pretrained towers skipped; pip install -c constraints.txt {' '.join(missing)}")
         return
-    rows = []
+    rows, vectors = [], {}
     for protocol, folder in exports.items():
         material = read_material(folder, out)
         for variant in (BASELINE, FULL_METHOD):
@@ -124,7 +97,9 @@ def towers_part(exports: dict[str, Path], out: Path, seeds: int, tell: Callable[
             )
             texts = (*pairs.texts, *(p for p in material.prompts if p not in pairs.texts))
             tell(f"{protocol}: {variant.name}: {len(texts)} texts ({WEAK})")
-            features = torch.from_numpy(sentence_features(texts))
+            if new := [text for text in texts if text not in vectors]:
+                vectors |= dict(zip(new, sentence_features(new), strict=True))
+            features = torch.from_numpy(np.stack([vectors[text] for text in texts]))
             for tower in TEXT_TOWERS:
                 given = features if tower == "MiniLM" else None
                 recipe, validation = choose(material, pairs, texts, given, variant)
@@ -150,24 +125,18 @@ def towers_part(exports: dict[str, Path], out: Path, seeds: int, tell: Callable[
                     )
                     tell(f"{rows[-1]}")
                 write_csv(pl.DataFrame(rows, infer_schema_length=None), out / "results.csv")
+    text = summary(pl.DataFrame(rows, infer_schema_length=None))
+    (out / "results.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
-def read_material(folder: Path, out: Path) -> Material:
-    """Decodes the images and computes their features, once for all protocols."""
-    data = read_evaluation_folder(folder)
-    refs: list[ImageRef] = [ref for split in data.images.values() for ref in split]
-    store, _ = load_pixels(refs, Preprocess(IMAGE_SIZE))
-    cache = out / "imagenet.npz"
-    known = dict(zip(*np.load(cache).values(), strict=True)) if cache.is_file() else {}
-    new = [row for row, image_id in enumerate(store.image_ids) if image_id not in known]
-    if new:
-        known |= dict(
-            zip((store.image_ids[row] for row in new), imagenet_features(store.squares[new]), strict=True)
-        )
-        out.mkdir(parents=True, exist_ok=True)
-        np.savez(cache, ids=np.array(list(known)), features=np.stack(list(known.values())))
-    features = torch.from_numpy(np.stack([known[image_id] for image_id in store.image_ids]))
-    return Material(folder, store, features, data, evaluation_prompts(data.labels.findings))
+def summary(table: pl.DataFrame) -> str:
+    """Markdown: one line a combination, mean ± standard deviation over seeds."""
+    keys, columns = ("protocol", "image", "text", "variant", "epochs"), (*MEASURES, *VIEW_MEASURES)
+    lines = [f"| {WEAK}: {' | '.join((*keys, *columns))} |", "|---" * (len(keys) + len(columns)) + "|"]
+    for key, runs in table.group_by(*keys, maintain_order=True):
+        lines.append(f"| {' | '.join((*map(str, key), *(mean_sd(runs[column]) for column in columns)))} |")
+    return "\n".join(lines) + "\n"
 
 
 def configure(variant: Variant, recipe: tuple[int, float], seed: int) -> TrainConfig:
@@ -199,15 +168,18 @@ def run(
     config: TrainConfig,
     out: Path,
 ) -> dict[str, float | None]:
-    """Trains and evaluates one model on the test split; writes its scores."""
-    torch.manual_seed(config.seed)
+    """Trains and evaluates one model on the test split; a finished one is not run again."""
+    finished = out / "row.json"
+    if finished.is_file():
+        return json.loads(finished.read_text(encoding="utf-8"))
     model, tokens = fit(material, pairs, texts, features, config)
     scores = score(model, material, texts, tokens, "test")
     result: Classification = classify(scores, material.data.labels)
     columns = {prompt: scores.of(prompt) for prompt in scores.prompts}
     write_csv(pl.DataFrame({"image_id": scores.image_ids} | columns), out / "scores.csv")
-    (out / "results.json").write_text(json.dumps(dataclasses.asdict(result), indent=2), encoding="utf-8")
-    return {measure: getattr(result, measure) for measure in MEASURES} | by_view(material.folder, out)
+    row = {measure: getattr(result, measure) for measure in MEASURES} | by_view(material.folder, out)
+    finished.write_text(json.dumps(row, indent=2), encoding="utf-8")
+    return row
 
 
 def fit(

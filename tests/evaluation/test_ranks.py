@@ -66,6 +66,11 @@ def test_the_youden_threshold_is_the_best_of_all(case):
     assert gain(cut) == pytest.approx(max(gain(t) for t in np.unique(scores)), abs=1e-12)
 
 
+def test_of_equally_good_thresholds_the_highest_is_taken():
+    scores, positive = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
+    assert youden_threshold(scores, positive) == 0.8
+
+
 def test_what_cannot_be_measured_is_refused():
     for positive in ([True, True], [False, False]):
         with pytest.raises(DataError, match="both classes"):

@@ -1,10 +1,13 @@
 """A whole evaluation: files, joins, and refusals."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from offclip.data.loader import ImageRef, load_pixels
+from offclip.data.sampling import make_pairs
 from offclip.errors import CheckpointError, DataError
 from offclip.evaluation import COLUMNS, evaluate
 from offclip.evaluation.early import early_metrics
@@ -31,7 +34,8 @@ def test_it_measures_everything_and_writes_it(finished_run, phantom, tmp_path):
     # The mean over findings, each finding counting alike.
     by_finding = pointing.group_by("finding").agg(pl.col("hit").mean())
     assert row["pointing_accuracy"] == pytest.approx(by_finding["hit"].mean())
-    missing = [f for f in labels.columns[2:] if not labels.join(scores, on="image_id", how="semi")[f].any()]
+    tested = labels.join(scores, on="image_id", how="semi")
+    missing = [finding for finding in labels.columns[2:] if tested[finding].sum() == 0]
     assert list(result.classification.left_out) == missing
 
 
@@ -54,8 +58,6 @@ def test_unreadable_images_have_no_score_and_are_listed(finished_run, own_phanto
     skipped = pl.read_csv(tmp_path / "out" / "skipped.csv")
     assert skipped["id"].to_list() == [gone]
     assert "0 bytes" in skipped["reason"][0]
-    whole = evaluate(finished_run, own_phantom.parent / "own phantom")
-    assert whole.row() == result.row()
 
 
 def test_an_empty_or_unknown_split_names_the_filled_ones(finished_run, phantom):
@@ -101,11 +103,6 @@ def test_no_model(phantom, tmp_path):
 
 
 def test_early_metrics_leave_uncertain_studies_out(tiny_model, studies):
-    from pathlib import Path
-
-    from offclip.data.loader import ImageRef, load_pixels
-    from offclip.data.sampling import make_pairs
-
     chosen = studies.head(20).with_columns(
         label=pl.when(pl.int_range(20) < 4).then(pl.lit("uncertain")).otherwise("label")
     )

@@ -58,18 +58,18 @@ def test_normal_with_a_finding_is_a_contradiction(labels):
 
 
 def test_no_finding_column(labels):
-    with pytest.raises(DataError, match="no finding column beside image_id, split, normal"):
+    with pytest.raises(DataError, match=r"no finding column beside image_id, split, normal\."):
         read_labels(labels("image_id,split,normal\na,test,1\n"))
 
 
 def test_a_column_that_asks_for_the_normal_prompt_is_refused_by_name(labels):
-    with pytest.raises(DataError, match="column 'No Finding' asks 'There is no finding.'") as caught:
+    with pytest.raises(DataError, match=r"column 'No Finding' asks 'There is no finding.'") as caught:
         read_labels(labels("image_id,No Finding,nodule\na,1,0\n"))
     assert "'normal'" in caught.value.remedy
 
 
 def test_two_columns_of_one_prompt_are_refused_by_name(labels):
-    with pytest.raises(DataError, match="'Pleural Effusion' asks .* column 'pleural_effusion'"):
+    with pytest.raises(DataError, match=r"'Pleural Effusion' asks .* column 'pleural_effusion'"):
         read_labels(labels("image_id,pleural_effusion,Pleural Effusion\na,1,0\n"))
 
 
@@ -129,10 +129,17 @@ def test_no_common_id_is_refused(own_phantom):
 @pytest.mark.parametrize(
     "box",
     [
-        "a,nodule,nan,1,5,5", "a,nodule,1,,5,5", "a,nodule,one,1,5,5", "a,nodule,1,1,0,5", "a,nodule,1,1,5,-5",
-        "a,nodule,1,1,inf,5", "a,nodule,inf,1,5,5", ",nodule,1,1,5,5", "a,,1,1,5,5",
+        "a,nodule,nan,1,5,5",
+        "a,nodule,1,,5,5",
+        "a,nodule,one,1,5,5",
+        "a,nodule,1,1,0,5",
+        "a,nodule,1,1,5,-5",
+        "a,nodule,1,1,inf,5",
+        "a,nodule,inf,1,5,5",
+        ",nodule,1,1,5,5",
+        "a,,1,1,5,5",
     ],
-)  # fmt: skip
+)
 def test_a_bad_box_is_listed_with_its_row(own_phantom, box):
     sound = pl.read_csv(own_phantom / "boxes.csv", infer_schema=False)["image_id"][0]
     lines = ["image_id,finding,x,y,width,height", f"{sound},nodule,1,1,5,5", box]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from offclip.data.loader import PixelStore
@@ -32,6 +32,7 @@ def test_a_hand_made_map_hits_and_misses():
 
 @given(st.integers(1, 300), st.integers(1, 300), st.lists(BOXES, min_size=1, max_size=3), st.integers(2, 9))
 def test_a_constant_map_scores_exactly_its_chance(height, width, boxes, cells):
+    assume(max(height, width) <= min(height, width) * (cells - 1))  # or else no cell may lie over the image
     played = point(np.full((cells, cells), -2.5), Letterbox.of(height, width, 64), boxes)
     assert played.hit == played.chance
     assert 0 <= played.chance <= 1
@@ -73,6 +74,11 @@ def test_no_box_and_maps_that_are_not_finite_are_refused():
     for value in (np.nan, np.inf):
         with pytest.raises(InputError, match="not finite"):
             point(np.full((4, 4), value), SQUARE, [Box("nodule", 0, 0, 9, 9)])
+
+
+def test_an_image_so_narrow_that_it_lies_between_the_cells_is_refused():
+    with pytest.raises(InputError, match="3 x 900 pixels lies between the 4 x 4 cells"):
+        point(np.ones((4, 4)), Letterbox.of(3, 900, 64), [Box("nodule", 0, 0, 9, 9)])
 
 
 def test_maps_come_with_the_row_of_their_image(tiny_model):

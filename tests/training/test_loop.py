@@ -238,11 +238,18 @@ def test_a_loss_that_is_no_number_stops_the_run(phantom, recipe, tmp_path, monke
 @pytest.mark.parametrize(
     "change",
     [
-        {"objective": "clip"}, {"precision": "fp8"}, {"epochs": 0}, {"batch_size": 1}, {"seed": -1},
-        {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"warmup_share": 1.5}, {"prompt_share": -0.1},
+        {"objective": "clip"},
+        {"precision": "fp8"},
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"seed": -1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"warmup_share": 1.5},
+        {"prompt_share": -0.1},
         {"save_every_s": -1.0},
     ],
-)  # fmt: skip
+)
 def test_recipes_out_of_range_are_refused(recipe, change):
     with pytest.raises(ConfigError, match=next(iter(change))) as caught:
         recipe(**change)

@@ -25,7 +25,7 @@ def list_models() -> None:
 
     table = Table()
     for heading in ("name", "head", "image size", "image width", "text width", "joint space"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "name")  # a name is there to be typed
     for name, c in ARCHITECTURES.items():
         table.add_row(
             name, c.head, str(c.image_size), str(c.image_width), str(c.text_width), str(c.embed_dim)

@@ -49,7 +49,9 @@ def make_config(file: Path | None, options: dict[str, Any]) -> TrainConfig:
         try:
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{file}: {error}", "Give a TOML file with fields of the recipe.") from error
+            raise ConfigError(
+                f"{file}: cannot be read ({error}).", "Give a TOML file with fields of the recipe."
+            ) from error
     for name, value in values.items():
         if name not in fields:
             raise ConfigError(f"{file}: unknown field {name!r}.", f"Known: {', '.join(fields)}.")

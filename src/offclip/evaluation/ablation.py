@@ -122,23 +122,23 @@ def run_ablation(
     steps = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads, steps)) as pool:
         pending: dict[Future[int], Job] = {pool.submit(run_job, data, job, split): job for job in jobs}
-        total_steps: int | None = None
+        total_steps, share = 0, 0.0  # jobs that were finished before take no step, so the share only rises
         try:
             while pending:
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = pending.pop(future)
                     try:
-                        total_steps = future.result() * len(jobs)
+                        total_steps = max(total_steps, future.result() * len(jobs))
                     except OffclipError as error:
                         failures.append(error)
                     write_results(jobs, results)
+                    share = max(share, 1 - len(pending) / len(jobs))
                     if on_progress:
-                        on_progress(
-                            1 - len(pending) / len(jobs), f"{job.variant.name}, seed {job.config.seed}"
-                        )
+                        on_progress(share, f"{job.variant.name}, seed {job.config.seed}")
                 if on_progress and total_steps:
-                    on_progress(min(steps.value / total_steps, 1.0), "")
+                    share = max(share, min(steps.value / total_steps, 1.0))
+                    on_progress(share, "")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -32,6 +32,8 @@ def threshold_at_sensitivity(scores: np.ndarray, positive: np.ndarray, sensitivi
 def youden_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     """The threshold t whose rule `score >= t` has the largest sensitivity + specificity - 1.
 
+    Of several equally good ones it is the highest, which finds the fewest.
+
     Raises:
         DataError: One class is missing.
 
@@ -39,7 +41,7 @@ def youden_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
         Youden, Cancer 1950.
 
     Example:
-        >>> youden_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+        >>> youden_threshold(np.array([0.1, 0.3, 0.35, 0.8]), np.array([False, False, True, True]))
         0.35
     """
     n_positive = int(positive.sum())

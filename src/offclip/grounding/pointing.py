@@ -58,7 +58,7 @@ def point(heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Po
         boxes: Boxes of this finding, at least one, in original pixels.
 
     Raises:
-        InputError: There is no box, or the map is not finite.
+        InputError: There is no box, the map is not finite, or no cell lies over the image.
 
     Source:
         Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016.
@@ -82,6 +82,12 @@ def point(heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Po
             )
             over_image[row, column] = 0 <= x <= geometry.width and 0 <= y <= geometry.height
             inside[row, column] = any(box.holds(x, y) for box in boxes)
+    if not over_image.any():
+        raise InputError(
+            f"An image of {geometry.height} x {geometry.width} pixels lies between the "
+            f"{rows} x {columns} cells.",
+            "Leave the image out of the pointing game.",
+        )
     inside &= over_image
     maximum = over_image & (heat_map == heat_map[over_image].max())
     return Pointing(

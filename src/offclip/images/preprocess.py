@@ -21,6 +21,7 @@ class Preprocess:
         std: Divisor after the mean is taken off.
 
     Example:
+        >>> import torch
         >>> preprocess = Preprocess(size=64)
         >>> square, geometry = preprocess.fit(np.zeros((100, 200), np.uint8))
         >>> square.shape, geometry.pad_top

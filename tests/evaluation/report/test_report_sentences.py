@@ -80,7 +80,6 @@ def test_differences_under_the_spread_over_seeds_are_little():
 def test_missing_values_and_variants_are_not_written_about():
     table = made_up((BASE, worst(None)), (FULL, worst(0.9)))
     assert change(table, BASE, FULL, "worst_prompt_normal_auc") is None
-    )
     told = ingredient_sentences(made_up((BASE, worst(None)), (FILTERED, worst(0.9, abnormal_auc=0.8))))
     assert told == [
         "Filtering the training sentences, with the loss left as it is, "
