@@ -1,9 +1,9 @@
-"""Chooses the default recipe on validation phantoms, never on the test phantoms of the demonstration.
+"""Chooses the default recipe on validation phantoms, never on the test phantoms of the demo.
 
     python benchmarks/choose_recipe.py --out runs/recipe
 
-The phantoms have another seed than those of `offclip demo`, and only their validate split is looked at. Prints one
-line a candidate: mean over seeds of the columns of the results table.
+The phantoms have another seed than those of `offclip demo`, and only their validate split is looked at.
+Prints one line a candidate: mean over seeds of the columns of the results table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from pathlib import Path
 from offclip.data.exports import studies_from_export
 from offclip.data.phantom import write_phantom
 from offclip.data.study import write_studies
-from offclip.evaluation.ablation import ABLATION, FULL_METHOD, Job, ablation_jobs, run_ablation, summarise, write_results
+from offclip.evaluation.ablation import (
+    ABLATION,
+    FULL_METHOD,
+    Job,
+    ablation_jobs,
+    run_ablation,
+    summarise,
+    write_results,
+)
 from offclip.evaluation.run import COLUMNS
 from offclip.training.config import TrainConfig
 
@@ -32,7 +40,9 @@ CANDIDATES: dict[str, tuple[object, ...]] = {
 
 def main() -> None:
     """Trains every candidate and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", type=int, default=5700)
     parser.add_argument("--epochs", type=int, default=TrainConfig().epochs)
@@ -48,7 +58,8 @@ def main() -> None:
     base = TrainConfig(epochs=arguments.epochs, augment=False)
     seeds = range(arguments.seeds)
     groups: dict[str, list[Job]] = {
-        variant.name: ablation_jobs(arguments.out / "ablation", base, seeds, [variant]) for variant in ABLATION
+        variant.name: ablation_jobs(arguments.out / "ablation", base, seeds, [variant])
+        for variant in ABLATION
     }
     for field, values in CANDIDATES.items():
         for value in values:
@@ -63,7 +74,9 @@ def main() -> None:
         arguments.out / "all.csv",
         split="validate",
         workers=arguments.workers,
-        on_progress=lambda share, finished: print(f"{share:4.0%} {finished}", flush=True) if finished else None,
+        on_progress=lambda share, finished: (
+            print(f"{share:4.0%} {finished}", flush=True) if finished else None
+        ),
     )
     print(f"{'candidate':28s}" + " ".join(f"{column[:12]:>12s}" for column in COLUMNS))
     for name, group in groups.items():

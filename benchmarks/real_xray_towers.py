@@ -31,7 +31,12 @@ from real_xray_pretrained import Material, missing_packages, read_material, sent
 from real_xray_runs import IMAGE_SIZE, by_view, mean_sd
 
 EMBED_DIM = 128
-RECIPES = ((10, 1e-3), (30, 1e-3))  # epochs, learning rate: chosen on the validate split
+RECIPES = (
+    (10, 1e-3),
+    (30, 1e-3),
+    (10, 1e-4),
+    (30, 1e-4),
+)  # epochs, learning rate: chosen on the validate split
 TEXT_TOWERS = ("MiniLM", "from scratch")
 MEASURES = (
     "normal_auc",

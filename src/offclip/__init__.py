@@ -24,10 +24,10 @@ def load(path: str) -> ClipModel:
 
     Example:
         >>> import offclip
-        >>> offclip.load("no-such-run")
+        >>> offclip.load("no-such-run")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        offclip.errors.CheckpointError: no-such-run: no model here (card.json is missing). Give a run or model folder.
+        offclip.errors.CheckpointError: no-such-run: no model here (card.json is missing). ...
     """
     # Here and not above: `import offclip.losses` must not load every part of the package.
     from offclip.models.checkpoint import load_model

@@ -72,8 +72,9 @@ def off_diagonal_loss(
             cells share a quarter, the negatives one half; a kind that is absent adds nothing and the others
             keep their share. "balanced": all positives share one half, the negatives the other; with a normal
             block of about 0.3 N^2 cells the abnormal diagonal is then one positive in a hundred, and its
-            cells sink with the negatives around them. "mean": every counted cell
-            alike. "sum": the sum divided by N, as in SigLIP; this drifts to a classifier of normal against abnormal, so it is there for comparison.
+            cells sink with the negatives around them. "mean": every counted cell alike. "sum": the sum
+            divided by N, as in SigLIP; this drifts to a classifier of normal against abnormal, so it is there
+            for comparison.
         bias: Added to the logits in this term only. Most cells are negatives, and a negative bias keeps
             the term from starting with a push on the logits that InfoNCE shares. Pass 0 if the logits
             already hold a learned bias, as SigLIP's do.
@@ -133,7 +134,7 @@ def _bce(logits: Tensor, positive: Tensor, weights: Tensor) -> Tensor:
 
 
 def _shares(kinds: Sequence[tuple[float, Tensor]], dtype: torch.dtype) -> Tensor:
-    """Cell weights (N, N): each kind of cells shares its weight evenly; an absent kind leaves its share unused."""
+    """Cell weights (N, N): a kind of cells shares its weight evenly; an absent kind leaves its unused."""
     return torch.stack([share * cells.to(dtype) / cells.sum().clamp(min=1) for share, cells in kinds]).sum(
         dim=0
     )

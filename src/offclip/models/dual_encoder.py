@@ -61,7 +61,8 @@ class DualEncoder(ClipModel):
     Example:
         >>> import torch
         >>> tokenizer = TextTokenizer.fit(["There is no finding.", "There is a nodule."])
-        >>> model = DualEncoder(DualEncoderConfig(image_width=8, embed_dim=32, text_width=32), tokenizer).eval()
+        >>> config = DualEncoderConfig(image_width=8, embed_dim=32, text_width=32)
+        >>> model = DualEncoder(config, tokenizer).eval()
         >>> image = model.encode_image(torch.zeros(2, 1, 64, 64))
         >>> text = model.embed_texts(["There is a nodule.", "There is no finding.", "A nodule."])
         >>> model.similarity(image, text).shape, model.heat_map(image, text).shape

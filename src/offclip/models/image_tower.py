@@ -34,8 +34,8 @@ class ResidualBlock(nn.Module):
 class CompactImageTower(nn.Module):
     """From (B, 1, S, S) pixels to one vector an image and one a cell of 8 x 8 pixels.
 
-    The pooled vector is half the mean of the cells, half their attention-weighted mean. It therefore lies in their space, and the
-    similarity of a cell with a sentence says what that cell can add to the logit.
+    Every cell is scaled by how much the tower attends to it, and the pooled vector is the mean of the cells.
+    The dot product of a cell with a sentence is therefore exactly what that cell adds to the logit.
 
     Args:
         width: Channels of the first layer; the last has 4 times as many.
@@ -62,8 +62,8 @@ class CompactImageTower(nn.Module):
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """(B, 1, S, S) normalised pixels -> pooled (B, D) and local (B, P, D) features."""
         maps = self.blocks(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
-        local = self.project(maps).flatten(2).transpose(1, 2)  # B D h w -> B P D
-        weights = self.attend(maps).flatten(2).transpose(1, 2).float().softmax(dim=1)  # B P 1
+        cells = self.project(maps).flatten(2).transpose(1, 2)  # B D h w -> B P D
+        attention = self.attend(maps).flatten(2).transpose(1, 2).float().softmax(dim=1)  # B P 1
         # Half the weight is spread evenly: attention that settles on a corner early would starve the rest.
-        pooled = 0.5 * ((weights * local).sum(dim=1) + local.mean(dim=1))
-        return ImageFeatures(pooled=pooled, local=local, grid=(maps.shape[2], maps.shape[3]))
+        local = cells * (0.5 + 0.5 * attention * attention.shape[1])
+        return ImageFeatures(pooled=local.mean(dim=1), local=local, grid=(maps.shape[2], maps.shape[3]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from offclip.errors import ConfigError
 from offclip.losses import Weighting
@@ -64,7 +65,11 @@ class TrainConfig:
     save_every_s: float = 60.0
 
     def __post_init__(self) -> None:
-        for name, known in (("objective", OBJECTIVES), ("precision", PRECISIONS)):
+        for name, known in (
+            ("objective", OBJECTIVES),
+            ("precision", PRECISIONS),
+            ("cell_weighting", get_args(Weighting)),
+        ):
             if getattr(self, name) not in known:
                 raise ConfigError(
                     f"Unknown {name} {getattr(self, name)!r}.", f"Choose one of: {', '.join(known)}."
@@ -76,6 +81,11 @@ class TrainConfig:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}.", "Choose a positive number, such as 1e-3."
             )
+        for name in ("weight_decay", "off_diagonal_weight", "abnormal_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}.", "Choose a finite number, at least 0.")
+        if not math.isfinite(self.off_diagonal_bias):
+            raise ConfigError(f"off_diagonal_bias is {self.off_diagonal_bias}.", "Choose a finite number.")
         for name in ("warmup_share", "prompt_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}.", "Choose a share between 0 and 1.")

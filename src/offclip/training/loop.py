@@ -5,26 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from torch import Tensor, nn
 
 import offclip
-from offclip.data.files import write_skipped
-from offclip.data.loader import ImageRef, PixelStore, load_pixels
-from offclip.data.sampling import Batch, EpochSampler, Pairs, make_pairs
-from offclip.data.study import read_studies
+from offclip.data.loader import PixelStore
+from offclip.data.sampling import Batch, EpochSampler, Pairs
 from offclip.errors import ConfigError, DataError
-from offclip.images.preprocess import Preprocess
 from offclip.losses import identical_cells
 from offclip.models.checkpoint import load_model, save_model
 from offclip.models.dual_encoder import DualEncoder
@@ -32,7 +25,9 @@ from offclip.models.registry import architecture, build_model
 from offclip.models.tokenizer import TextTokenizer
 from offclip.training.augment import augment, make_augmentation
 from offclip.training.config import TrainConfig
+from offclip.training.data import TrainingData, load_training_data
 from offclip.training.objectives import make_loss
+from offclip.training.saving import saving
 from offclip.training.state import Progress, RunFolder, fingerprint_of
 
 log = logging.getLogger(__name__)
@@ -50,15 +45,6 @@ class StepReport:
 
 
 Validate = Callable[[DualEncoder, PixelStore, Pairs], dict[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """Everything a run needs in memory."""
-
-    store: PixelStore
-    train: Pairs
-    validation: Pairs | None
 
 
 def train(
@@ -112,7 +98,7 @@ def train(
     steps = config.epochs * len(sampler)
     start = run.restore(model, optimizer)
 
-    with _saving(run, model, optimizer, config.save_every_s) as keep:
+    with saving(run, model, optimizer, config.save_every_s) as keep:
         for epoch in range(start.epoch, config.epochs):
             model.train()
             resumed = start if epoch == start.epoch else Progress(epoch)
@@ -148,7 +134,7 @@ def train(
     save_model(
         model,
         run.model,
-        {"recipe": config.as_dict(), "result": run.read_metrics()[-1], **_data_summary(data)},
+        {"recipe": config.as_dict(), "result": run.read_metrics()[-1], **data.summary()},
     )
     run.finish()
     return model
@@ -166,60 +152,6 @@ def fingerprint_of_table(studies_path: str | Path) -> str:
             "Make it with 'offclip label reports.csv --out studies.parquet'.",
         )
     return fingerprint_of(studies_path)
-
-
-def load_training_data(
-    studies_path: str | Path,
-    config: TrainConfig,
-    run: RunFolder,
-    on_image: Callable[[int, int], None] | None = None,
-) -> TrainingData:
-    """Reads the table, decodes the frontal images of train and validate, and makes the pairs.
-
-    What cannot be read is listed in the run's skipped.csv.
-
-    Raises:
-        DataError: The table is broken, or the train split is empty or holds one label only.
-    """
-    studies = read_studies(studies_path)
-    splits = {split: studies.filter(pl.col("split") == split) for split in ("train", "validate")}
-    if splits["train"].is_empty():
-        raise DataError(
-            f"{studies_path}: the train split is empty.", "Check the column 'split', or label with --resplit."
-        )
-    images = [
-        ImageRef(image["image_id"], Path(image["path"]))
-        for table in splits.values()
-        for row in table["images"]
-        for image in row
-        if image["view"] != "lateral"
-    ]
-    store, skipped = load_pixels(
-        images, Preprocess(config.image_size), spill=run.path / "pixels.npy", on_progress=on_image
-    )
-    write_skipped(run.skipped, skipped)
-    train_pairs = make_pairs(splits["train"], store, filter_sentences=config.filter_sentences)
-    normal, abnormal = (
-        int(train_pairs.normal.sum()),
-        int((~train_pairs.normal & ~train_pairs.uncertain).sum()),
-    )
-    if not (normal and abnormal):
-        message = f"{studies_path}: the train split has {normal} normal and {abnormal} abnormal studies."
-        if config.needs_both_labels:
-            raise DataError(
-                message, f"The objective {config.objective!r} needs both; check the labels of the reports."
-            )
-        log.warning("%s The model cannot learn to tell them apart.", message)
-    if len(train_pairs) < 2:
-        raise DataError(
-            f"{studies_path}: only {len(train_pairs)} study to train on.", "A contrastive loss needs two."
-        )
-    validation = None
-    try:
-        validation = make_pairs(splits["validate"], store, filter_sentences=config.filter_sentences)
-    except DataError:
-        log.warning("%s: the validate split has no usable study; no early metrics.", studies_path)
-    return TrainingData(store, train_pairs, validation)
 
 
 def batch_logits(
@@ -267,17 +199,7 @@ def environment(data: TrainingData) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
-        **_data_summary(data),
-    }
-
-
-def _data_summary(data: TrainingData) -> dict[str, Any]:
-    return {
-        "studies": len(data.train),
-        "normal_studies": int(data.train.normal.sum()),
-        "uncertain_studies": int(data.train.uncertain.sum()),
-        "unique_texts": len(data.train.texts),
-        "images": len(data.store.image_ids),
+        **data.summary(),
     }
 
 
@@ -302,40 +224,3 @@ def _finite(loss: Tensor, step: int) -> float:
             "Choose a lower learning_rate or precision fp32, and another --out.",
         )
     return value
-
-
-@contextmanager
-def _saving(
-    run: RunFolder, model: DualEncoder, optimizer: torch.optim.Optimizer, every_s: float
-) -> Iterator[Callable[..., None]]:
-    """Yields `keep(progress)`, to be called between steps: it saves now and then, and after Ctrl-C.
-
-    Ctrl-C waits for the next `keep`, because in the middle of a step the weights are neither those before
-    it nor those after it. A second Ctrl-C does not wait, and leaves the state that was saved last.
-    """
-    saved_at, interrupted = time.monotonic(), False
-
-    def keep(progress: Progress, force: bool = False) -> None:
-        nonlocal saved_at
-        if force or interrupted or time.monotonic() - saved_at >= every_s:
-            run.save(progress, model, optimizer)
-            saved_at = time.monotonic()
-        if interrupted:
-            raise KeyboardInterrupt
-
-    def on_interrupt(_signal: int, _frame: object) -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-
-    before = signal.getsignal(signal.SIGINT)
-    # Only the main thread may set a handler, and whoever ignores Ctrl-C goes on ignoring it.
-    ours = callable(before) and threading.current_thread() is threading.main_thread()
-    if ours:
-        signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield keep
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
