@@ -77,7 +77,7 @@ def test_the_documented_defaults():
     assert (OffDiagonalLoss().weighting, OffDiagonalLoss().bias) == ("blocks", -1.0)
 
 
-@pytest.mark.parametrize("loss", [OffClipLoss(), off_clip_loss, InfoNceLoss(), multi_positive_loss], ids=str)
+@pytest.mark.parametrize("loss", [OffClipLoss(), off_clip_loss, InfoNceLoss(), multi_positive_loss])
 def test_symmetrised_transposes_the_text_rows(loss):
     other = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
     # One cell, not mirrored: transposing the mask instead of the logits would show.
