@@ -114,6 +114,6 @@ def report_skipped(skipped: Sequence[Skipped], where: Any) -> None:
         return
     first = skipped[0]
     place = f"row {first.row}" if first.row else first.source
-    console().print(
+    print(
         f"{len(skipped)} row(s) left out, listed with reasons in {where}; the first: {place}: {first.reason}"
     )

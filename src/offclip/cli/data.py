@@ -30,15 +30,15 @@ def phantom(
 
     Example: [bold]offclip data phantom --out phantom --n 4000 --seed 0[/bold]
     """
-    from offclip.cli.console import console, progress_bar
+    from offclip.cli.console import progress_bar
     from offclip.data.phantom import write_phantom
 
     with progress_bar("drawing phantoms") as update:
         summary = write_phantom(
             out, n, seed, size, style, workers=workers, on_progress=lambda done: update(done, n)
         )
-    console().print(
+    print(
         f"{summary.studies:,} synthetic studies of {summary.patients:,} patients, {summary.normal:,} normal: "
         + ", ".join(f"{split} {count:,}" for split, count in summary.splits.items())
     )
-    console().print(f"Wrote {out}/images, reports.csv, labels.csv, boxes.csv")
+    print(f"Wrote {out}/images, reports.csv, labels.csv, boxes.csv")

@@ -47,11 +47,9 @@ def run_demo(out: Path | None, *, quick: bool, seeds: int, workers: int) -> None
 
         result = demo(out, settings, tell)
     console().print(results_table(result.table))
-    console().print(
-        f"Synthetic data; mean ± sd over {settings.seeds} seed(s). {time.monotonic() - began:.0f} s."
-    )
-    console().print(f"Results: {result.results}")
-    console().print(f"Report:  {result.report.absolute()}")
+    print(f"Synthetic data; mean ± sd over {settings.seeds} seed(s). {time.monotonic() - began:.0f} s.")
+    print(f"Results: {result.results}")
+    print(f"Report:  {result.report.absolute()}")
 
 
 def results_table(table: pl.DataFrame) -> Table:

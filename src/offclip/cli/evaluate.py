@@ -23,8 +23,6 @@ def run_evaluate(run: Path, data: Path, out: Path, split: str) -> None:
         table.add_row(name.replace("_", " "), "not measurable" if value is None else f"{value:.3f}")
     console().print(table)
     if result.classification.left_out:
-        console().print(
-            f"Without both classes, so not in the means: {', '.join(result.classification.left_out)}"
-        )
+        print(f"Without both classes, so not in the means: {', '.join(result.classification.left_out)}")
     report_skipped(result.skipped, out / "skipped.csv")
-    console().print(f"Wrote {out}/results.json, scores.csv, pointing.csv")
+    print(f"Wrote {out}/results.json, scores.csv, pointing.csv")

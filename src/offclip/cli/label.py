@@ -33,6 +33,6 @@ def run_label(reports: Path, out: Path, *, resplit: bool) -> None:
         for sentence in row["sentences"]
     )
     console().print(table)
-    console().print(f"{len(sentences):,} sentences; filtering will leave out {dropped:,}.")
+    print(f"{len(sentences):,} sentences; filtering will leave out {dropped:,}.")
     report_skipped(skipped, out.parent / "skipped.csv")
-    console().print(f"Wrote {out}")
+    print(f"Wrote {out}")

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from offclip.cli.console import console, progress_bar
+from offclip.cli.console import progress_bar
 from offclip.errors import ConfigError
 from offclip.evaluation.early import early_metrics
 from offclip.training.config import TrainConfig
@@ -30,11 +30,11 @@ def run_train(studies: Path, out: Path, config_file: Path | None, options: dict[
     shown = ", ".join(
         f"{name.replace('_', ' ')} {value:.3f}" for name, value in last.items() if name != "epoch"
     )
-    console().print(f"After epoch {last['epoch']}: {shown}")
+    print(f"After epoch {last['epoch']}: {shown}")
     n_skipped = len(run.skipped.read_text().splitlines()) - 1
     if n_skipped:
-        console().print(f"{n_skipped} image(s) left out, listed with reasons in {run.skipped}")
-    console().print(f"Wrote {run.model}")
+        print(f"{n_skipped} image(s) left out, listed with reasons in {run.skipped}")
+    print(f"Wrote {run.model}")
 
 
 def make_config(file: Path | None, options: dict[str, Any]) -> TrainConfig:
