@@ -106,7 +106,7 @@ def view_truth(data: Path) -> pl.DataFrame:
     """Columns `image_id`, `view`, `normal` (1, 0 or null)."""
     views = read_studies(data / "studies.parquet").select(pl.col("images").explode()).unnest("images")
     labels = pl.read_csv(data / "labels.csv", infer_schema=False).select(
-        "image_id", pl.col("normal").cast(pl.Int8)
+        "image_id", pl.col("normal").cast(pl.Int8, strict=False)
     )
     return views.select("image_id", "view").join(labels, on="image_id")
 

@@ -77,9 +77,9 @@ def towers_part(exports: dict[str, Path], out: Path, seeds: int, tell: Callable[
         return
     rows: list[dict[str, str | float | None]] = []
     vectors: dict[str, np.ndarray] = {}
-    for protocol, folder in exports.items():
-        material = read_material(folder, out)
-        towers = [(IMAGENET, MINILM), (IMAGENET, SCRATCH)] + [(SCRATCH, MINILM)] * (protocol == "labels")
+    passes = [(protocol, [(IMAGENET, MINILM), (IMAGENET, SCRATCH)]) for protocol in exports]
+    for protocol, towers in [*passes, ("labels", [(SCRATCH, MINILM)])]:
+        material = read_material(exports[protocol], out)
         for variant in (BASELINE, FULL_METHOD):
             trial = prepare(material, variant, vectors)
             tell(f"{protocol}: {variant.name}: {len(trial.texts)} texts ({WEAK})")

@@ -8,9 +8,13 @@ from PIL import Image
 from xray_modules import DATA, load
 
 from offclip.data.exports import studies_from_export
+from offclip.data.files import write_csv
+from offclip.data.study import write_studies
 from offclip.evaluation.truth import read_evaluation_folder
+from offclip.zeroshot.prompts import NORMAL_PROMPTS
 
 text, export, script = load("real_xray_text"), load("real_xray_export"), load("real_xray")
+runs = load("real_xray_runs")
 
 BANK = text.make_bank(
     [
@@ -114,3 +118,23 @@ def test_export_of_the_real_images(tmp_path: Path) -> None:
     test = data.labels.select([ref.image_id for ref in data.images["test"]])
     assert (int((test.normal == 1).sum()), int((test.normal == 0).sum()), len(test.normal)) == (38, 87, 184)
     assert len({ref.image_id for ref in data.images["test"]} & set(data.boxes)) == 81
+
+
+def test_views_leave_unknown_and_too_few_out(tmp_path: Path) -> None:
+    images = export.read_nih(make_data(tmp_path / "data"))
+    out = tmp_path / "export"
+    rows = export.protocol_b(images)
+    export.write_export(out, rows, images, BANK)
+    studies, _ = studies_from_export(out / "reports.csv")
+    write_studies(studies, out / "studies.parquet")
+    few = [row for row in rows if row["view"] == "AP"][:6]
+    scored = [row for row in rows if row["view"] == "PA"] + few
+    scores = {"image_id": [row["image_id"] for row in scored]}
+    values = [float(row["normal"] == "1") for row in scored]
+    write_csv(pl.DataFrame(scores | dict.fromkeys(NORMAL_PROMPTS, values)), tmp_path / "scores.csv")
+    found = runs.by_view(out, tmp_path)
+    known = [row for row in scored if row["normal"]]
+    assert found["PA_normals"] == sum(row["view"] == "PA" and row["normal"] == "1" for row in known)
+    assert found["PA_worst_prompt_normal_auc"] == 1.0
+    assert min(found["AP_normals"], found["AP_abnormals"]) < 5
+    assert found["AP_normal_auc"] is None
