@@ -55,7 +55,7 @@ def main() -> None:
     studies, _ = studies_from_export(data / "reports.csv")
     write_studies(studies, data / "studies.parquet")
 
-    base = TrainConfig(epochs=arguments.epochs, augment=False)
+    base = TrainConfig(model="compact-small", epochs=arguments.epochs, augment=False)
     seeds = range(arguments.seeds)
     groups: dict[str, list[Job]] = {
         variant.name: ablation_jobs(arguments.out / "ablation", base, seeds, [variant])

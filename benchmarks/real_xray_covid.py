@@ -51,7 +51,7 @@ def covid_part(data: Path, out: Path, weakly_paired: Path, seeds: int, tell: Cal
     studies = export(data, out / "export", tell)
     test = studies.filter(pl.col("split") == "test")
     rows, pointed = [], []
-    base = TrainConfig(image_size=IMAGE_SIZE, augment=True, epochs=EPOCHS)
+    base = TrainConfig(model="compact-small", image_size=IMAGE_SIZE, augment=True, epochs=EPOCHS)
     for job in ablation_jobs(out, base, range(seeds), (BASELINE, FULL_METHOD)):
         model = train(out / "export" / "studies.parquet", job.config, job.run)
         losses = [line["loss"] for line in RunFolder(job.run).read_metrics()]

@@ -25,7 +25,7 @@ Tell = Callable[[str], None]
 
 def base_config(epochs: int) -> TrainConfig:
     """The default recipe at 64 px with augmentation."""
-    return TrainConfig(image_size=IMAGE_SIZE, augment=True, epochs=epochs)
+    return TrainConfig(model="compact-small", image_size=IMAGE_SIZE, augment=True, epochs=epochs)
 
 
 def choose_epochs(data: Path, out: Path, workers: int, tell: Tell) -> int:

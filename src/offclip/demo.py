@@ -110,7 +110,7 @@ def demo(
 
 def demo_jobs(out: Path, settings: DemoSettings) -> list[Job]:
     """The runs of a demonstration."""
-    base = TrainConfig(image_size=settings.size, epochs=settings.epochs, augment=False)
+    base = TrainConfig(model="compact-small", image_size=settings.size, epochs=settings.epochs, augment=False)
     return ablation_jobs(out, base, range(settings.seeds), ABLATION)
 
 

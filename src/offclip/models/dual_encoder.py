@@ -34,7 +34,7 @@ class DualEncoderConfig:
     """
 
     image_size: int = 64
-    image_width: int = 16
+    image_width: int = 24
     text_width: int = 128
     text_layers: int = 2
     embed_dim: int = 128

@@ -42,7 +42,7 @@ class CompactImageTower(nn.Module):
         embed_dim: D, the size of the joint space.
     """
 
-    def __init__(self, width: int = 16, embed_dim: int = 128) -> None:
+    def __init__(self, width: int = 24, embed_dim: int = 128) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(1, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)

@@ -12,6 +12,7 @@ from offclip.models.tokenizer import TextTokenizer
 
 ARCHITECTURES: Mapping[str, DualEncoderConfig] = MappingProxyType(
     {
+        "compact-small": DualEncoderConfig(image_width=16),  # what the demo trains, for speed
         "compact": DualEncoderConfig(),
         "compact-cross-attention": DualEncoderConfig(head="cross-attention"),
         "compact-large": DualEncoderConfig(image_width=32, text_width=256, embed_dim=256),
