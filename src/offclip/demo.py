@@ -40,7 +40,7 @@ class DemoSettings:
     seed: int = 1
 
 
-QUICK = DemoSettings(studies=2000, epochs=5, seeds=1)
+QUICK = DemoSettings(studies=2600, epochs=8, seeds=1)
 
 
 @dataclass(frozen=True, slots=True)

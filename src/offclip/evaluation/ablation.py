@@ -121,10 +121,15 @@ def run_ablation(
     context = multiprocessing.get_context("spawn")
     steps = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads, steps)) as pool:
-        pending: dict[Future[int], Job] = {pool.submit(run_job, data, job, split): job for job in jobs}
+        # No more than the workers can take at once: what is queued in a pool cannot be called back by Ctrl-C.
+        waiting = list(jobs)
+        pending: dict[Future[int], Job] = {}
         total_steps, share = 0, 0.0  # jobs that were finished before take no step, so the share only rises
         try:
-            while pending:
+            while waiting or pending:
+                while waiting and len(pending) < workers:
+                    job = waiting.pop(0)
+                    pending[pool.submit(run_job, data, job, split)] = job
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = pending.pop(future)
@@ -133,7 +138,7 @@ def run_ablation(
                     except OffclipError as error:
                         failures.append(error)
                     write_results(jobs, results)
-                    share = max(share, 1 - len(pending) / len(jobs))
+                    share = max(share, 1 - (len(waiting) + len(pending)) / len(jobs))
                     if on_progress:
                         on_progress(share, f"{job.variant.name}, seed {job.config.seed}")
                 if on_progress and total_steps:
