@@ -22,6 +22,7 @@ from offclip.data.exports import studies_from_export
 from offclip.data.files import write_skipped
 from offclip.data.study import write_studies
 from offclip.errors import OffclipError
+from offclip.evaluation.run import COLUMNS
 from real_xray_covid import covid_part
 from real_xray_export import LARGE, PROTOCOLS, SMALL, WEAK, read_nih, write_export
 from real_xray_films import films_part
@@ -31,15 +32,7 @@ from real_xray_towers import towers_part
 
 NEEDED = (LARGE, SMALL, "openi_reports", "openi_pairs", "covid_chestxray")
 PARTS = ("labels", "radiologist", "covid", "films")
-MAIN_COLUMNS = (
-    "normal_auc",
-    "worst_prompt_normal_auc",
-    "neg_max_finding_auc",
-    "abnormal_auc",
-    "abnormal_auc_among_abnormals",
-    "fpr_at_95_sensitivity",
-    "false_findings_per_normal",
-)
+MAIN_COLUMNS = tuple(column for column in COLUMNS if not column.startswith("pointing_"))
 VIEW_COLUMNS = (
     "normal_auc",
     "worst_prompt_normal_auc",
