@@ -91,6 +91,7 @@ def make_studies() -> Callable[..., pl.DataFrame]:
 
     def make(n: int = 3, **columns) -> pl.DataFrame:
         sentence = {"text": "Clear.", "label": "normal", "reason": "r", "prompt": "There is no finding."}
+        sentence |= {"section": "findings", "start": 0, "end": 6, "findings": []}
         rows = {
             "study_id": [f"s{i}" for i in range(n)],
             "patient_id": [f"p{i}" for i in range(n)],

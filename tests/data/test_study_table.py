@@ -9,6 +9,7 @@ from offclip.data.study import STUDY_SCHEMA, check_studies, leaking_patients, re
 from offclip.errors import DataError
 
 SENTENCE = {"text": "Clear.", "label": "normal", "reason": "r", "prompt": "There is no finding."}
+SENTENCE |= {"section": "findings", "start": 0, "end": 6, "findings": []}
 FILM = {"image_id": "i0", "path": "/films/0.png", "view": "PA"}
 
 

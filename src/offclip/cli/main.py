@@ -13,6 +13,7 @@ import typer
 
 from offclip import __version__
 from offclip.cli.data import app as data_app
+from offclip.cli.labeller import app as labeller_app
 from offclip.cli.models import app as models_app
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(labeller_app, name="labeller")
 app.add_typer(models_app, name="models")
 
 

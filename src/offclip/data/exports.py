@@ -73,7 +73,16 @@ def studies_from_export(
                 "images": study.images,
                 "report": study.report,
                 "sentences": [
-                    {"text": s.text, "label": s.label, "reason": s.reason, "prompt": s.prompt}
+                    {
+                        "text": s.text,
+                        "label": s.label,
+                        "reason": s.reason,
+                        "prompt": s.prompt,
+                        "section": s.section,
+                        "start": s.start,
+                        "end": s.end,
+                        "findings": [],
+                    }
                     for s in labelled.sentences
                 ],
                 "label": labelled.label,

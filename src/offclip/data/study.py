@@ -20,7 +20,28 @@ LABELS = ("normal", "abnormal", "uncertain")
 VIEWS = ("PA", "AP", "frontal", "lateral", "unknown")
 
 IMAGE = pl.Struct({"image_id": pl.String, "path": pl.String, "view": pl.String})
-SENTENCE = pl.Struct({"text": pl.String, "label": pl.String, "reason": pl.String, "prompt": pl.String})
+FINDING = pl.Struct(
+    {
+        "finding": pl.String,
+        "certainty": pl.String,
+        "side": pl.String,
+        "zone": pl.String,
+        "severity": pl.String,
+    }
+)
+# `report[start:end]` is the text; `section` is where it stands.
+SENTENCE = pl.Struct(
+    {
+        "text": pl.String,
+        "label": pl.String,
+        "reason": pl.String,
+        "prompt": pl.String,
+        "section": pl.String,
+        "start": pl.Int64,
+        "end": pl.Int64,
+        "findings": pl.List(FINDING),
+    }
+)
 STUDY_SCHEMA = pl.Schema(
     {
         "study_id": pl.String,

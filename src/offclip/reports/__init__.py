@@ -8,14 +8,8 @@ Example:
     'normal'
 """
 
-from offclip.reports.labels import (
-    DEFAULT_CONVENTIONS,
-    Conventions,
-    Label,
-    Mention,
-    SentenceLabel,
-    SentenceLabeller,
-)
+from offclip.reports.conventions import DEFAULT_CONVENTIONS, Conventions
+from offclip.reports.labels import BatchLabeller, Label, Mention, SentenceLabel, SentenceLabeller, Statement
 from offclip.reports.lexicon import Lexicon, load_lexicon
 from offclip.reports.pairs import LabelledSentence, ReportLabel, label_report, pair_label, pair_sentences
 from offclip.reports.prompts import NO_FINDING, prompt_for
@@ -26,6 +20,7 @@ from offclip.reports.sentences import Sentence, split_sentences
 __all__ = [
     "DEFAULT_CONVENTIONS",
     "NO_FINDING",
+    "BatchLabeller",
     "Conventions",
     "Label",
     "LabelledSentence",
@@ -37,6 +32,7 @@ __all__ = [
     "Sentence",
     "SentenceLabel",
     "SentenceLabeller",
+    "Statement",
     "find_sections",
     "label_report",
     "label_sentence",

@@ -38,7 +38,10 @@ Group = Literal["pathology", "chronic", "device", "postoperative", "volume", "bo
 CUE_KINDS: tuple[str, ...] = get_args(CueKind)
 DETAILS: tuple[str, ...] = get_args(Detail)
 GROUPS: tuple[str, ...] = get_args(Group)
-_PLACE_WORDS = frozenset({"left", "right", "bilateral", "upper", "mid", "lower", "lung"})
+SIDES = ("left", "right", "bilateral")
+ZONES = ("upper", "mid", "lower")
+SEVERITIES = ("mild", "moderate", "severe")
+_PLACE_WORDS = frozenset({*SIDES, *ZONES, "lung"})
 _SCHEMA = 1
 _CHECK_REMEDY = "Compare the file with offclip/reports/lexicon.toml, which explains the form."
 
@@ -72,13 +75,26 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """A place or a severity.
+
+    Attributes:
+        kind: Which of the two.
+        value: Such as `"left lower lung"` or `"mild"`.
+    """
+
+    kind: Literal["place", "severity"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lexicon:
     """A compiled lexicon.
 
     Attributes:
         index: Cues and findings.
         implied: Structures, and the finding that is absent where they are normal.
-        places: Sides and zones, such as `"left lower lung"`.
+        attributes: Sides and zones, such as `"left lower lung"`, and severities.
         openers: Words that, after a comma, begin a new statement.
         refinements: For a finding's name, indexes of words and the better name they give.
         findings: All canonical names.
@@ -86,7 +102,7 @@ class Lexicon:
 
     index: PhraseIndex[Cue | Term]
     implied: PhraseIndex[str]
-    places: PhraseIndex[str]
+    attributes: PhraseIndex[Attribute]
     openers: frozenset[str]
     refinements: dict[str, tuple[tuple[PhraseIndex[bool], Term], ...]]
     findings: tuple[str, ...]
@@ -134,13 +150,14 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"{where} is not TOML: {error}.", _CHECK_REMEDY) from error
     if table.get("schema") != _SCHEMA:
         raise ConfigError(f"{where}: 'schema' must be {_SCHEMA}.", _CHECK_REMEDY)
-    _known(table, ("schema", "cues", "finding", "refine", "implied", "places"), where)
+    _known(table, ("schema", "cues", "finding", "refine", "implied", "places", "severity"), where)
     _known(table.get("cues", {}), (*CUE_KINDS, "opener"), where)
     for place in table.get("places", {}):
         if not set(place.split()) <= _PLACE_WORDS:
             raise ConfigError(
                 f"{where}: place {place!r} is not made of side, zone and 'lung'.", _CHECK_REMEDY
             )
+    _known(table.get("severity", {}), SEVERITIES, f"{where}: [severity]")
     for finding in table.get("finding", []):
         _known(finding, ("name", "group", "weak", "detail", "phrases"), where)
     for refinement in table.get("refine", []):
@@ -166,7 +183,7 @@ def load_lexicon(*paths: Path) -> Lexicon:
         True
     """
     entries: list[tuple[str, Cue | Term]] = []
-    places: list[tuple[str, str]] = []
+    attributes: list[tuple[str, Attribute]] = []
     implied: list[tuple[str, str]] = []
     refine: list[tuple[str, tuple[str, ...], str]] = []
     terms: dict[str, Term] = {}
@@ -181,9 +198,12 @@ def load_lexicon(*paths: Path) -> Lexicon:
             term = _term(finding, where)
             terms.setdefault(term.name, term)
             entries += [(phrase, term) for phrase in _texts(finding, "phrases", where)]
-        for key, names in (("places", places), ("implied", implied)):
+        for name in table.get("implied", {}):
+            implied += [(phrase, name) for phrase in _texts(table["implied"], name, where)]
+        for key, kind in (("places", "place"), ("severity", "severity")):
             for name in table.get(key, {}):
-                names += [(phrase, name) for phrase in _texts(table[key], name, where)]
+                attribute = Attribute(cast(Literal["place", "severity"], kind), name)
+                attributes += [(phrase, attribute) for phrase in _texts(table[key], name, where)]
         for entry in table.get("refine", []):
             refine.append(
                 (str(entry.get("finding")), tuple(_texts(entry, "near", where)), str(entry.get("to")))
@@ -200,7 +220,7 @@ def load_lexicon(*paths: Path) -> Lexicon:
         return Lexicon(
             index,
             PhraseIndex(implied),
-            PhraseIndex(places),
+            PhraseIndex(attributes),
             frozenset(openers),
             refinements,
             tuple(sorted(terms)),

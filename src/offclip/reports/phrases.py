@@ -1,73 +1,68 @@
 """A small phrase language over words, and an index that finds its phrases in a sentence.
 
 A regular expression of a thousand alternatives is slow and hard to read. A phrase here is a row of words
-with a few wildcards (see `PhraseIndex`), and all phrases share one prefix tree, so that looking at a word
-that begins no phrase costs a single dictionary lookup.
+with a few wildcards (see `PhraseIndex`), and all phrases share one automaton, built as words come by, so that
+looking at a word costs a single dictionary lookup.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Payload = TypeVar("Payload")
 
 # One word, number or mark. Hyphens and blanks separate, so "air-space" equals "air space". A few short
 # forms keep their slash; "<br>" is a line break and disappears.
 _TOKEN = re.compile(
-    r"\b(?:w/o|s/p|y/o|r/o|c/w)\b"
-    r"|<br\s{0,3}/?>"
-    r"|[^\W\d_]+(?:['’][^\W\d_]+)?"
+    r"[^\W\d_]+(?:(?<=\b[wyr])/o\b|(?<=\bs)/p\b|(?<=\bc)/w\b|['’][^\W\d_]+)?"
     r"|\d+(?:\.\d+)?"
     r"|_{2,}"
+    r"|[,;:!?()/\[\]]"
     r"|[.]+"
-    r"|[,;:!?()/\[\]]",
-    re.IGNORECASE,
+    r"|<br\s{0,3}/?>"
 )
 MARKS = frozenset(".,;:!?()/[]")
-# A word of another script can be as long as the text; none of ours is.
+# The automaton forgets at this many steps and keeps no longer words, so that hostile text cannot fill the
+# memory: a word of another script can be as long as the text.
+_MEMO_SIZE = 200_000
 _LONGEST_WORD = 40
-# The memo of first words is emptied at this size, so that hostile text cannot fill the memory.
-_MEMO_SIZE = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The words of a sentence, in lower case, with where they stand.
-
-    Attributes:
-        words: Lower-case words, numbers and punctuation marks.
-        spans: Character offsets `(start, end)` of each in the text.
-    """
-
-    words: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]
-
-
-def tokenize(text: str) -> Tokens:
-    """Split a text into words, numbers and marks.
+def tokenize(text: str) -> list[str]:
+    """Split a text into lower-case words, numbers and marks.
 
     Example:
-        >>> tokenize("Air-space opacity, 1.5 cm").words
-        ('air', 'space', 'opacity', ',', '1.5', 'cm')
+        >>> tokenize("Air-space opacity, 1.5 cm..")
+        ['air', 'space', 'opacity', ',', '1.5', 'cm', '.']
     """
-    words: list[str] = []
-    spans: list[tuple[int, int]] = []
-    for match in _TOKEN.finditer(text):
-        word = match.group()
-        if word[0] == "<":
-            continue
-        if word[0] == ".":
-            word = "."
-        words.append(word.lower() if len(word) <= _LONGEST_WORD else "")
-        spans.append(match.span())
-    return Tokens(tuple(words), tuple(spans))
+    lower = _lower(text)
+    words = _TOKEN.findall(lower)
+    if ".." in lower or "<" in lower:
+        return ["." if word[0] == "." else word for word in words if word[0] != "<"]
+    return words
 
 
-@dataclass(frozen=True, slots=True)
-class Match(Generic[Payload]):
-    """A phrase found in a sentence: tokens `first` up to, not including, `last`."""
+def spans(text: str) -> list[tuple[int, int]]:
+    """Return where each word of `tokenize(text)` stands, as character offsets `(start, end)`.
+
+    Example:
+        >>> spans("No mass.")
+        [(0, 2), (3, 7), (7, 8)]
+    """
+    return [match.span() for match in _TOKEN.finditer(_lower(text)) if match[0][0] != "<"]
+
+
+def _lower(text: str) -> str:
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    # A few letters grow when they are made small; offsets must stay those of the text.
+    return "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
+
+
+class Match(NamedTuple, Generic[Payload]):
+    """A phrase found in a sentence: words `first` up to, not including, `last`."""
 
     payload: Payload
     first: int
@@ -137,6 +132,8 @@ def expand(phrase: str) -> Iterator[tuple[tuple[_Slot, ...], ...]]:
 
 
 class _Node(Generic[Payload]):
+    """A place in the tree of phrases."""
+
     __slots__ = ("any", "order", "payload", "prefixes", "suffixes", "words")
 
     def __init__(self) -> None:
@@ -156,18 +153,30 @@ class _Node(Generic[Payload]):
         branch = {"word": self.words, "prefix": self.prefixes, "suffix": self.suffixes}[kind]
         return branch.setdefault(text, _Node())
 
-    def follow(self, word: str) -> list["_Node[Payload]"]:
-        exact = self.words.get(word)
-        nodes = [] if exact is None else [exact]
-        if not self.prefixes and not self.suffixes:
-            return nodes
+    def follow(self, word: str, gap: bool) -> "Iterator[_Node[Payload]]":
+        """Yield the places that a word leads to; `gap` says whether it may stand in a gap."""
+        if word in self.words:
+            yield self.words[word]
         for prefix, node in self.prefixes.items():
             if word.startswith(prefix):
-                nodes.append(node)
+                yield node
         for suffix, node in self.suffixes.items():
             if word.endswith(suffix) and word != suffix:
-                nodes.append(node)
-        return nodes
+                yield node
+        if gap and self.any is not None:
+            yield self.any
+
+
+class _State(Generic[Payload]):
+    """All places of the tree that the words read so far lead to, and what was found there."""
+
+    __slots__ = ("following", "nodes", "payload")
+
+    def __init__(self, nodes: "tuple[_Node[Payload], ...]") -> None:
+        self.nodes = nodes
+        ends = [node for node in nodes if node.payload is not None]
+        self.payload = min(ends, key=lambda node: node.order).payload if ends else None
+        self.following: dict[str, _State[Payload] | None] = {}
 
 
 class PhraseIndex(Generic[Payload]):
@@ -191,55 +200,56 @@ class PhraseIndex(Generic[Payload]):
     """
 
     def __init__(self, entries: Iterable[tuple[str, Payload]], gap_stops: Iterable[str] = ()) -> None:
-        self._root: _Node[Payload] = _Node()
+        root: _Node[Payload] = _Node()
         self._stops = frozenset(gap_stops) | MARKS
-        self._first: dict[str, list[_Node[Payload]]] = {}
         for order, (phrase, payload) in enumerate(entries):
             for row in expand(phrase):
-                nodes = [self._root]
+                nodes = [root]
                 for place in row:
                     nodes = [node.child(slot) for node in nodes for slot in place]
                 for node in nodes:
                     if node.payload is None:
                         node.payload, node.order = payload, order
+        self._root = _State((root,))
+        self._known = 0
 
-    def scan(self, words: tuple[str, ...]) -> list[Match[Payload]]:
+    def scan(self, words: Sequence[str]) -> list[Match[Payload]]:
         """Return the phrases in `words`, in order."""
         found: list[Match[Payload]] = []
-        memo, i, n = self._first, 0, len(words)
+        first = self._root.following
+        i, n = 0, len(words)
         while i < n:
             word = words[i]
-            nodes = memo.get(word)
-            if nodes is None:
-                if len(memo) > _MEMO_SIZE:
-                    memo.clear()
-                nodes = memo[word] = self._root.follow(word)
-            if not nodes:
+            state = first[word] if word in first else self._step(self._root, word)
+            if state is None:
                 i += 1
                 continue
-            best: _Node[Payload] | None = None
-            best_end = 0
-            for node in nodes:
-                best, best_end = self._longest(node, words, i + 1, best, best_end)
-            if best is None or best.payload is None:
+            payload, end, j = state.payload, i + 1, i + 1
+            while j < n:
+                word = words[j]
+                following = state.following
+                state = following[word] if word in following else self._step(state, word)
+                if state is None:
+                    break
+                j += 1
+                if state.payload is not None:
+                    payload, end = state.payload, j
+            if payload is not None:
+                found.append(Match(payload, i, end))
+                i = end
+            else:
                 i += 1
-                continue
-            found.append(Match(best.payload, i, best_end))
-            i = best_end
         return found
 
-    def _longest(
-        self, node: _Node[Payload], words: tuple[str, ...], i: int, best: _Node[Payload] | None, best_end: int
-    ) -> tuple[_Node[Payload] | None, int]:
-        # Depth is bounded by the longest phrase, breadth by the phrases that share a beginning.
-        if node.payload is not None and (
-            i > best_end or (i == best_end and best is not None and node.order < best.order)
-        ):
-            best, best_end = node, i
-        if i < len(words):
-            word = words[i]
-            for follower in node.follow(word):
-                best, best_end = self._longest(follower, words, i + 1, best, best_end)
-            if node.any is not None and word not in self._stops:
-                best, best_end = self._longest(node.any, words, i + 1, best, best_end)
-        return best, best_end
+    def _step(self, state: _State[Payload], word: str) -> _State[Payload] | None:
+        """Build the way from a state along a word that was not met there before."""
+        gap = word not in self._stops
+        nodes = tuple(node for place in state.nodes for node in place.follow(word, gap))
+        following = _State(nodes) if nodes else None
+        if len(word) <= _LONGEST_WORD:
+            if self._known > _MEMO_SIZE:
+                self._known = 0
+                self._root.following.clear()
+            self._known += 1
+            state.following[word] = following
+        return following

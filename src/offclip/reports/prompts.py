@@ -8,7 +8,6 @@ import re
 
 from offclip.reports.labels import Mention, SentenceLabel
 from offclip.reports.lexicon import Lexicon, load_lexicon
-from offclip.reports.locations import location_of
 from offclip.reports.phrases import tokenize
 
 NO_FINDING = "There is no finding."
@@ -49,9 +48,9 @@ def prompt_for(sentence: str, label: SentenceLabel, lexicon: Lexicon | None = No
     if label.label == "abnormal":
         mention, sign = _leading(label.mentions)
         if mention is not None:
-            location = location_of(sentence, mention, lexicon)
+            location = mention.location
             if not location and sign is not None and not _APART.search(sentence[sign.end : mention.start]):
-                location = location_of(sentence, sign, lexicon)
+                location = sign.location
             return (
                 f"There is {mention.finding} of {location}." if location else f"There is {mention.finding}."
             )
@@ -90,5 +89,5 @@ def _implied(sentence: str, label: SentenceLabel, lexicon: Lexicon) -> str:
     """Return the finding that a normal structure rules out: a normal heart size, cardiomegaly."""
     if not label.reason.startswith("normal-phrase"):
         return ""
-    found = lexicon.implied.scan(tokenize(sentence).words)
+    found = lexicon.implied.scan(tokenize(sentence))
     return found[0].payload if found else ""

@@ -1,0 +1,94 @@
+"""Where a finding is and how severe: side, zone and severity from the words around it."""
+
+from collections.abc import Sequence
+
+from offclip.reports.lexicon import SIDES, ZONES, Attribute, Cue, Term
+from offclip.reports.phrases import Match
+
+_BARRIERS = frozenset({",", ";", ".", ":"})
+_JOINTS = frozenset({"and", "or", "versus", "vs", "/"})
+
+
+class Surroundings:
+    """The words of a sentence that can belong to a finding, and the walls between them.
+
+    Args:
+        words: The sentence in words.
+        matches: Cues and findings in it.
+        attributes: Places and severities in it.
+
+    Example:
+        >>> from offclip.reports.lexicon import load_lexicon
+        >>> from offclip.reports.phrases import tokenize
+        >>> words, lexicon = tokenize("Mild consolidation in the left lower lobe."), load_lexicon()
+        >>> matches = lexicon.index.scan(words)
+        >>> around = Surroundings(words, matches, lexicon.attributes.scan(words))
+        >>> around.of(matches[0].first, matches[0].last)
+        ('left lower lung', 'mild')
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        matches: Sequence[Match[Cue | Term]],
+        attributes: Sequence[Match[Attribute]],
+    ) -> None:
+        self.words = words
+        self.attributes = attributes
+        self.findings = [(m.first, m.last) for m in matches if isinstance(m.payload, Term)]
+        self.walls = [(i, i + 1) for i, word in enumerate(words) if word in _BARRIERS]
+        self.walls += [
+            (m.first, m.last)
+            for m in matches
+            if isinstance(m.payload, Cue) and m.payload.kind == "terminator"
+        ]
+
+    def of(self, first: int, last: int) -> tuple[str, str]:
+        """Return location and severity of the finding that is words `first` to `last`.
+
+        Words before the finding count first ("small left pleural effusion"), up to a comma or another
+        finding; what they leave open is taken from the words behind it ("consolidation in the left lower
+        lobe"). A sentence with a single finding may name the place anywhere.
+
+        Returns:
+            The location, some of side, zone and "lung" as in `"left lower lung"`, and the severity; each
+            may be empty.
+        """
+        others = []
+        for begin, end in self.findings:
+            if begin == last:
+                last = end  # "streaky opacities": two words of one thing
+            elif begin >= last or end <= first:
+                others.append((begin, end))
+        walls = self.walls + others
+        before = max((end for begin, end in walls if begin < first), default=0)
+        after = min((begin for begin, _ in walls if begin >= last), default=len(self.words))
+        if any(begin == after for begin, _ in others):
+            # "cardiomegaly and left effusion": what follows "and" belongs to the next finding.
+            after = next((i for i in range(last, after) if self.words[i] in _JOINTS), after)
+        # The finding's own words may name the place ("bibasilar opacity"); then outward, nearest first.
+        own = [m.payload for m in self.attributes if first <= m.first < last]
+        ahead = [m.payload for m in self.attributes if before <= m.first < first]
+        behind = [m.payload for m in self.attributes if last <= m.first < after]
+        near = [*own, *reversed(ahead), *behind]
+        location = _join(near)
+        if not location and not others:
+            location = _join([m.payload for m in self.attributes])
+        return location, next((a.value for a in near if a.kind == "severity"), "")
+
+
+def _join(attributes: Sequence[Attribute]) -> str:
+    """Combine places, nearest first, into one."""
+    side, zone, organ = "", "", ""
+    for attribute in attributes:
+        if attribute.kind != "place":
+            continue
+        parts = attribute.value.split()
+        other = next((part for part in parts if part in SIDES), "")
+        if other and side and other != side:
+            break  # the other side's words belong to another finding
+        side = side or other
+        zone = zone or next((part for part in parts if part in ZONES), "")
+        organ = organ or ("lung" if "lung" in parts else "")
+    # "of lung" alone says nothing.
+    return " ".join(part for part in (side, zone, organ) if part) if side or zone else ""
