@@ -39,12 +39,14 @@ class Clause:
         negation: The first words that deny something.
         non_finding: The first words that ask, recommend or speak of the examination.
         unchanged: The first words that say nothing but "as before".
+        context: The first words that speak of the film, the examination or the patient.
         start: Its first word in the sentence.
         end: One past its last.
     """
 
     __slots__ = (
         "asking",
+        "context",
         "denied_at",
         "denying",
         "end",
@@ -65,6 +67,7 @@ class Clause:
         self.negation = ""
         self.non_finding = ""
         self.unchanged = ""
+        self.context = ""
         self.start = start
         self.end = start
         self.denying = ""  # the words in force; empty where none are
@@ -173,6 +176,8 @@ def _apply(kind: str, cue: str, clause: Clause, following: str) -> None:
         clause.unchanged = clause.unchanged or cue
     elif kind == "unchanged":
         clause.unchanged = clause.unchanged or cue
+    elif kind == "context":
+        clause.context = clause.context or cue
     elif kind == "closer":
         if following == ",":
             clause.denying = ""

@@ -30,6 +30,7 @@ CueKind = Literal[
     "closer",
     "assertion",
     "unchanged",
+    "context",
     "neutral",
 ]
 Detail = Literal["named", "sign", "generic"]

@@ -43,14 +43,25 @@ def tokenize(text: str) -> list[str]:
     return words
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Return where each word of `tokenize(text)` stands, as character offsets `(start, end)`.
+def spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where each word of `words = tokenize(text)` stands, as character offsets `(start, end)`.
 
     Example:
-        >>> spans("No mass.")
+        >>> spans("No mass.", ["no", "mass", "."])
         [(0, 2), (3, 7), (7, 8)]
     """
-    return [match.span() for match in _TOKEN.finditer(_lower(text)) if match[0][0] != "<"]
+    lower = _lower(text)
+    if "<" in lower:
+        return [match.span() for match in _TOKEN.finditer(lower) if match[0][0] != "<"]
+    # What stands between two words holds no character that could begin the second, so the next place where
+    # it is found is where it was read. (Of a row of full stops the first is given.)
+    found = []
+    end = 0
+    for word in words:
+        start = lower.find(word, end)
+        end = start + len(word)
+        found.append((start, end))
+    return found
 
 
 def _lower(text: str) -> str:

@@ -21,6 +21,8 @@ _LONGEST_CACHED = 2_000
 _WINDOW = 30
 # In a longer row of words the places of a finding would cost quadratic time.
 _LONGEST_LOCATED = 400
+# Fewer words than these, marks and de-identified words apart, state nothing: "Ribs.", "2 images."
+_FEWEST_WORDS = 3
 # What a sentence is called by the findings it names, the weightiest first.
 _OUTCOMES: tuple[tuple[Status, Label], ...] = (
     ("asserted", "abnormal"),
@@ -66,7 +68,7 @@ class RuleLabeller:
     ) -> tuple[Mention, ...]:
         if not any(clause.found for clause in clauses):
             return ()
-        offsets = spans(sentence)
+        offsets = spans(sentence, words)
         attributes = self.lexicon.attributes.scan(words) if len(words) <= _LONGEST_LOCATED else []
         around = Surroundings(words, matches, attributes) if attributes else None
         mentions = []
@@ -125,6 +127,13 @@ class RuleLabeller:
             return "normal", f"negated:{denied}"
         if non_finding:
             return "uncertain", f"non-finding:{non_finding}"
+        for clause in clauses:
+            if clause.unchanged:
+                return "uncertain", f"unchanged:{clause.unchanged}"
+            if clause.context:
+                return "uncertain", f"context:{clause.context}"
+        if sum(len(word) > 2 and word != "xxxx" for word in words) < _FEWEST_WORDS:
+            return "uncertain", "fragment"
         return self.conventions.undecided, "undecided"
 
 
