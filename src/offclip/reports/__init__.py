@@ -11,14 +11,23 @@ Example:
 from offclip.reports.conventions import DEFAULT_CONVENTIONS, Conventions
 from offclip.reports.labels import BatchLabeller, Label, Mention, SentenceLabel, SentenceLabeller, Statement
 from offclip.reports.lexicon import Lexicon, load_lexicon
-from offclip.reports.pairs import LabelledSentence, ReportLabel, label_report, pair_label, pair_sentences
+from offclip.reports.pairs import (
+    LabelledSentence,
+    ReportLabel,
+    ReportLabeller,
+    label_report,
+    pair_label,
+    pair_sentences,
+)
 from offclip.reports.prompts import NO_FINDING, prompt_for
 from offclip.reports.rules import RuleLabeller, label_sentence
 from offclip.reports.sections import Section, find_sections, reading_sections
 from offclip.reports.sentences import Sentence, split_sentences
+from offclip.reports.vocabulary import LABEL_SETS, classes_named, load_vocabulary
 
 __all__ = [
     "DEFAULT_CONVENTIONS",
+    "LABEL_SETS",
     "NO_FINDING",
     "BatchLabeller",
     "Conventions",
@@ -27,16 +36,19 @@ __all__ = [
     "Lexicon",
     "Mention",
     "ReportLabel",
+    "ReportLabeller",
     "RuleLabeller",
     "Section",
     "Sentence",
     "SentenceLabel",
     "SentenceLabeller",
     "Statement",
+    "classes_named",
     "find_sections",
     "label_report",
     "label_sentence",
     "load_lexicon",
+    "load_vocabulary",
     "pair_label",
     "pair_sentences",
     "prompt_for",

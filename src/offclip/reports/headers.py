@@ -68,7 +68,7 @@ _NAMES: dict[SectionKind, str] = {
         "exam date|study date|exam description|study type|study description|exam name|date of service|"
         "date of examination|examinations|exams"
     ),
-    "narrative": "narrative|body",
+    "narrative": "narrative",
     "notification": (
         "notification|notifications|communication|communications|contact name|critical results|"
         "critical result|recommendation discussed|findings were discussed"
@@ -98,11 +98,12 @@ _LAST_WORDS = frozenset(re.split(r"[\s/]", name)[-1] for name in KIND_OF)
 
 # A name on a line of its own, without a colon: in capitals, or before a line that begins anew. (A wrapped
 # line can begin with "Comparison", too.)
-_ALONE = re.compile(
-    r"(?:\A|\n)[ \t]{0,80}[*#]{0,4}[ \t]{0,4}"
+_ALONE = (
+    r"[ \t]{0,80}[*#]{0,4}[ \t]{0,4}"
     r"(?P<name>[A-Z][A-Z/& ]{4,40}|[A-Z][a-z]{5,12}(?=[ \t*#]{0,40}\r?\n\s{0,40}[A-Z0-9*-]))"
     r"[ \t*#=-]{0,40}\r?(?=\n|\Z)"
 )
+_ALONE_FIRST, _ALONE_LATER = re.compile(_ALONE), re.compile(r"\n" + _ALONE)
 # "IMPRESSION No acute disease", "IMPRESSION - Clear": capitals before ordinary text.
 _BEFORE_TEXT = re.compile(
     r"(?:FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON|TECHNIQUE|HISTORY|EXAMINATION|ADDENDUM)S?"
@@ -163,7 +164,8 @@ def find_headers(text: str) -> list[Header]:
             name = match[0].rstrip(" \t-\u2013\u2014.").lower()
             found.append(Header(match.start(), match.end(), KIND_OF.get(name) or KIND_OF[name[:-1]]))
     if "\n" in text:
-        for match in _ALONE.finditer(text):
+        first = _ALONE_FIRST.match(text)
+        for match in (*((first,) if first else ()), *_ALONE_LATER.finditer(text)):
             kind = kind_of(match["name"].strip(" "))
             if kind is not None and (kind in ("findings", "impression") or match["name"].isupper()):
                 found.append(Header(match.start("name"), match.end(), kind))
@@ -197,7 +199,9 @@ def _before_colon(text: str, colon: int, found: list[Header]) -> Header | None:
     if not name:
         return None
     begins_line = line == 0 or text[line - 1] == "\n"
-    kind = kind_of(name) if begins_line and len(name) <= _LONGEST else None
+    # "FINDINGS AND\nIMPRESSION:": a name that began in the line before.
+    wraps = name.isupper() and text[max(0, line - 2) : max(0, line - 1)].isupper()
+    kind = kind_of(name) if begins_line and len(name) <= _LONGEST and not wraps else None
     if kind is not None:
         start = line + prefix.index(name)
     else:

@@ -7,8 +7,6 @@ finding." answers it at random.
 import re
 
 from offclip.reports.labels import Mention, SentenceLabel
-from offclip.reports.lexicon import Lexicon, load_lexicon
-from offclip.reports.phrases import tokenize
 
 NO_FINDING = "There is no finding."
 # Between a sign and a finding, these say that the finding does not explain the sign.
@@ -16,13 +14,12 @@ _APART = re.compile(r"[,;.]|\b(?:and|with|or)\b", re.IGNORECASE)
 _BLANKS = re.compile(r"(?:\s|<br\s{0,2}/?>)+", re.IGNORECASE)
 
 
-def prompt_for(sentence: str, label: SentenceLabel, lexicon: Lexicon | None = None) -> str:
+def prompt_for(sentence: str, label: SentenceLabel) -> str:
     """Write a sentence as a prompt.
 
     Args:
         sentence: The sentence as written.
         label: Its label, with the findings it names.
-        lexicon: The lexicon it was labelled with; the built-in one by default.
 
     Returns:
         For an abnormal sentence `"There is <finding> of <location>."`, or `"There is <finding>."` without a
@@ -38,13 +35,11 @@ def prompt_for(sentence: str, label: SentenceLabel, lexicon: Lexicon | None = No
         There is no finding.
         AP view.
     """
-    lexicon = load_lexicon() if lexicon is None else lexicon
     if label.label == "normal":
-        finding = next(
-            (m.finding for m in label.mentions if m.status == "negated" and m.detail != "generic"), ""
-        )
-        finding = finding or _implied(sentence, label, lexicon)
-        return f"There is no {finding}." if finding else NO_FINDING
+        for mention in label.mentions:
+            if mention.status == "negated" and mention.detail != "generic":
+                return f"There is no {mention.finding}."
+        return NO_FINDING
     if label.label == "abnormal":
         mention, sign = _leading(label.mentions)
         if mention is not None:
@@ -83,11 +78,3 @@ def _leading(mentions: tuple[Mention, ...]) -> tuple[Mention | None, Mention | N
                 return named, None if named is first else first
             return first, None
     return None, None
-
-
-def _implied(sentence: str, label: SentenceLabel, lexicon: Lexicon) -> str:
-    """Return the finding that a normal structure rules out: a normal heart size, cardiomegaly."""
-    if not label.reason.startswith("normal-phrase"):
-        return ""
-    found = lexicon.implied.scan(tokenize(sentence))
-    return found[0].payload if found else ""

@@ -57,6 +57,8 @@ class RuleLabeller:
         clauses = read_clauses(words, matches, self.lexicon)
         mentions = self._mentions(sentence, words, matches, clauses)
         label, reason = self._decide(words, clauses, mentions)
+        if reason.startswith("normal-phrase"):
+            mentions += self._implied(sentence, words, reason.partition(":")[2])
         return SentenceLabel(label, reason, mentions)
 
     def _mentions(
@@ -92,6 +94,15 @@ class RuleLabeller:
                     )
                 )
         return tuple(mentions)
+
+    def _implied(self, sentence: str, words: Sequence[str], cue: str) -> tuple[Mention, ...]:
+        """Return the findings that normal structures rule out: a normal heart size, cardiomegaly."""
+        found = self.lexicon.implied.scan(words)
+        offsets = spans(sentence, words) if found else []
+        return tuple(
+            Mention(finding, "negated", "pathology", "named", offsets[first][0], offsets[last - 1][1], cue)
+            for finding, first, last in found
+        )
 
     def _refined(self, found: Found, clause: Clause, words: Sequence[str]) -> Term:
         for index, better in self.lexicon.refinements.get(found.term.name, ()):

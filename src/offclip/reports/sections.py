@@ -6,81 +6,18 @@ Indication, history, technique, comparison and notification name findings that t
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-SectionKind = Literal[
-    "findings",
-    "impression",
-    "indication",
-    "history",
-    "technique",
-    "comparison",
-    "examination",
-    "notification",
-    "recommendation",
-    "addendum",
-    "wet_read",
-    "preamble",
-]
+from offclip.reports.headers import VIEW_WORD, Header, SectionKind, find_headers
 
-# Header texts in lower case; single blanks. Misspellings are those met in real reports.
-_HEADERS: dict[SectionKind, str] = {
-    "findings": (
-        "findings|finding|findings/impression|findings and impression|findings & impression|"
-        "findngs|finidings|fidings|observations|report|interpretation|description"
-    ),
-    "impression": (
-        "impression|impressions|conclusion|conclusions|opinion|final impression|impresion|"
-        "impresson|impressoin|imprression|impression and recommendation|"
-        "impression/recommendation|impression and plan|summary"
-    ),
-    "indication": (
-        "indication|indications|clinical indication|reason for exam|reason for examination|"
-        "reason for study|reason for the exam|reason for this examination|reason|inidication|"
-        "indicatoin|clinical question|symptoms"
-    ),
-    "history": (
-        "history|clinical history|patient history|clinical information|clinical data|"
-        "clinical details|medical history|history of present illness|additional history"
-    ),
-    "technique": (
-        "technique|procedure|views|technical factors|protocol|dose|radiation dose|techinque|contrast"
-    ),
-    "comparison": (
-        "comparison|comparisons|comparison studies|reference exam|prior studies|prior study|"
-        "comparision|comparsion|comparison study|compared with"
-    ),
-    "examination": (
-        "examination|exam|study|exam type|type of exam|procedure description|date of exam|"
-        "exam date|study date"
-    ),
-    "notification": (
-        "notification|notifications|communication|contact name|critical results|"
-        "recommendation discussed|attending|radiologist|signed by|dictated by|"
-        "electronically signed by|findings were discussed"
-    ),
-    "recommendation": "recommendation|recommendations|recommendation(s)|plan",
-    "addendum": "addendum|addenda",
-    "wet_read": "wet read|wet reading|preliminary read|preliminary report",
-}
-_KIND_OF: dict[str, SectionKind] = {
-    name: kind for kind, names in _HEADERS.items() for name in names.split("|")
-}
-_LONGEST = max(map(len, _KIND_OF)) + 4
-# A name on a line of its own, without a colon: in capitals, or before a line that begins anew. (A wrapped
-# line can begin with "Comparison", too.)
-_ALONE = re.compile(
-    r"^[ \t]{0,40}(?P<name>FINDINGS?|IMPRESSIONS?|CONCLUSIONS?|INDICATION|HISTORY|TECHNIQUE|COMPARISONS?"
-    r"|(?:Findings|Impression|Conclusion)(?=[ \t]{0,40}\r?\n\s{0,40}[A-Z0-9]))[ \t]{0,40}\r?$",
-    re.MULTILINE,
-)
-_WORD_START = re.compile(r"(?<![\w/&-])[A-Za-z]")
-# "PORTABLE AP CHEST RADIOGRAPH:" heads the findings of many older reports.
-_VIEW = re.compile(r"^[ \t]{0,40}(?P<name>[A-Z][A-Z ,/()&0-9-]{2,80})(?P<colon>:)(?!\S)", re.MULTILINE)
-_VIEW_WORD = re.compile(r"\b(?:CHEST|RADIOGRAPHS?|VIEWS?|XRAY|X-RAY|FILMS?)\b")
-_BANNER = re.compile(r"^[ \t]{0,80}FINAL REPORT[ \t]{0,80}\r?$", re.MULTILINE)
-_WET_READ = re.compile(r"^[ \t]{0,40}WET READ VERSION[ \t]{0,4}#?\d{0,3}", re.MULTILINE)
+__all__ = ["Section", "SectionKind", "find_sections", "reading_sections"]
+
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*+")
+# A line drawn between a preliminary reading and the report.
+_RULE = re.compile(r"(?:\s|\n[ \t]{0,80}_{8,}+[ \t\r]{0,80}(?=\n|\Z))++\Z")
+# "COMPARISON: None. The lungs are clear.": where the report itself may begin.
+_FIRST_STATEMENT = re.compile(r"(?:[^.\n]{0,200}[._]|\s{0,9}[Nn]one(?: available)?)[ \t]{0,20}[\n ][ \t]{0,20}(?=[A-Z])")
+_CAPITALS_ONLY = re.compile(r"[^a-z\n]{0,120}")
+_NEVER_LAST = frozenset(("notification", "addendum", "wet_read", "recommendation", "administrative"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,55 +35,12 @@ class Section:
     end: int
 
 
-def _headers(text: str) -> list[tuple[int, int, SectionKind]]:
-    """Return (start of header, start of text, kind), in order."""
-    found: list[tuple[int, int, SectionKind]] = []
-    colon = text.find(":")
-    while colon >= 0:
-        header = _known_header(text, colon)
-        if header is not None:
-            found.append(header)
-        colon = text.find(":", colon + 1)
-    taken = {end for _, end, _ in found}
-    for match in _VIEW.finditer(text):
-        if match.end() not in taken and _VIEW_WORD.search(match["name"]):
-            found.append((match.start(), match.end(), "findings"))
-    for match in _ALONE.finditer(text):
-        found.append((match.start(), match.end(), _KIND_OF[match["name"].lower()]))
-    for match in _WET_READ.finditer(text):
-        found.append((match.start(), match.end(), "wet_read"))
-    for match in _BANNER.finditer(text):
-        found.append((match.start(), match.end(), "preamble"))
-    return sorted(found)
-
-
-def _known_header(text: str, colon: int) -> tuple[int, int, SectionKind] | None:
-    """Return the header that ends at a colon, if there is one."""
-    begin = max(0, colon - _LONGEST)
-    tail = text[begin:colon]
-    for match in _WORD_START.finditer(tail):  # the longest name first
-        name = tail[match.start() :].rstrip(" \t")
-        kind = _KIND_OF.get(" ".join(name.lower().split()))
-        if kind is not None and "\n" not in name and _heads(text, begin + match.start(), name):
-            return begin + match.start(), colon + 1, kind
-    return None
-
-
-def _heads(text: str, start: int, name: str) -> bool:
-    """Return whether a header's name stands where a header can stand."""
-    i = start - 1
-    while i >= 0 and i >= start - 80 and text[i] in " \t":
-        i -= 1
-    if i < 0 or text[i] in "\r\n" or name.isupper():
-        return True
-    # Inside a line, "Impression:" heads a section only after a finished sentence, and only capitalised.
-    return text[i] in ".!?]>;" and name[0].isupper()
-
-
 def find_sections(text: str) -> tuple[Section, ...]:
     """Split a report at its headers.
 
     Headers are read in any case at the start of a line, and inside a line in capitals or after a full stop.
+    What a preliminary reading holds down to the banner "FINAL REPORT", and what an addendum below the
+    impression holds, is part of that reading or addendum, whatever headers it has.
 
     Args:
         text: The report.
@@ -160,19 +54,43 @@ def find_sections(text: str) -> tuple[Section, ...]:
         >>> [(s.kind, report[s.start : s.end]) for s in find_sections(report)]
         [('indication', 'cough.'), ('findings', 'Clear lungs.'), ('impression', 'Normal.')]
     """
-    headers = _headers(text)
+    headers = find_headers(text)
+    if any(header.kind in ("wet_read", "addendum") for header in headers):
+        headers = _nested(headers)
     sections: list[Section] = []
-    bounds: list[tuple[int, SectionKind]] = [(0, "preamble"), *((start, kind) for _, start, kind in headers)]
-    ends = [*(start for start, _, _ in headers), len(text)]
-    for (start, kind), end in zip(bounds, ends, strict=True):
-        if end <= start:
-            continue
-        body = text[start:end]
-        left = len(body) - len(body.lstrip())
-        stripped = body.strip()
-        if stripped:
-            sections.append(Section(kind, start + left, start + left + len(stripped)))
+    start, kind = 0, "preamble"
+    for header in headers:
+        _append(sections, text, kind, start, header.start)
+        _, start, kind = header
+    _append(sections, text, kind, start, len(text))
     return tuple(sections)
+
+
+def _append(sections: list[Section], text: str, kind: SectionKind, start: int, end: int) -> None:
+    body = text[start:end].rstrip()
+    if body.endswith("___") and (rule := _RULE.search(body, max(0, len(body) - 400))):
+        body = body[: rule.start()]
+    stripped = body.lstrip()
+    if stripped:
+        stop = start + len(body)
+        sections.append(Section(kind, stop - len(stripped), stop))
+
+
+def _nested(headers: list[Header]) -> list[Header]:
+    """Give the headers inside a preliminary reading or a late addendum the kind of what they stand in."""
+    banner = max((i for i, header in enumerate(headers) if header.kind == "preamble"), default=-1)
+    outer: SectionKind | None = None
+    seen = False
+    nested = []
+    for i, header in enumerate(headers):
+        if header.kind == "preamble":
+            outer = None
+        elif (header.kind == "wet_read" and i < banner) or (header.kind == "addendum" and (seen or i < banner)):
+            outer = header.kind
+        elif outer is None and header.kind in ("findings", "impression"):
+            seen = True
+        nested.append(header if outer is None else header._replace(kind=outer))
+    return nested
 
 
 def reading_sections(text: str) -> tuple[Section, ...]:
@@ -180,7 +98,8 @@ def reading_sections(text: str) -> tuple[Section, ...]:
 
     These are findings and impression. A report with other headers but neither of these gives the last
     paragraphs that no header begins: reports often go on after the comparison without a new header. A report
-    without any header is read whole. A preliminary reading is used where there is nothing else.
+    without any header is read whole. A preliminary reading, and after it an addendum, is used where there is
+    nothing else.
 
     Args:
         text: The report.
@@ -194,21 +113,47 @@ def reading_sections(text: str) -> tuple[Section, ...]:
         ['The lungs are clear.']
     """
     sections = find_sections(text)
-    named = tuple(section for section in sections if section.kind in ("findings", "impression"))
+    named = tuple([section for section in sections if section.kind in ("findings", "impression")])
     if named:
         return named
-    if all(section.kind == "preamble" for section in sections):
-        return tuple(Section("findings", s.start, s.end) for s in sections)
+    if all(section.kind in ("preamble", "administrative") for section in sections):
+        return tuple(Section("findings", s.start, s.end) for s in sections if s.kind == "preamble")
+    last = _last_paragraphs(text, sections) or _after_first_statement(text, sections)
+    if last is not None:
+        return (last,)
+    for kind in ("wet_read", "addendum"):
+        if found := tuple(section for section in sections if section.kind == kind):
+            return found
+    first = sections[0]
+    if first.kind == "preamble" and first.end - first.start > 40:
+        return (Section("findings", first.start, first.end),)
+    return ()
+
+
+def _last_paragraphs(text: str, sections: tuple[Section, ...]) -> Section | None:
+    """Return the paragraphs after the first of the last section that has several."""
     for section in reversed(sections):
         # A notification or an addendum after the report is not its last paragraph.
-        if section.kind in ("notification", "addendum", "wet_read", "recommendation"):
+        if section.kind in _NEVER_LAST:
             continue
         gap = _PARAGRAPH.search(text, section.start, section.end)
-        if gap:
-            return (Section("findings", gap.end(), section.end),)
-        if section.kind == "preamble" and section is not sections[0]:
-            return (Section("findings", section.start, section.end),)
-    fallback = tuple(s for s in sections if s.kind == "wet_read") or tuple(
-        s for s in sections if s.kind == "preamble" and s is sections[0] and s.end - s.start > 40
-    )
-    return tuple(Section("findings", s.start, s.end) for s in fallback)
+        start = gap.end() if gap else section.start
+        later = gap is not None or section.kind == "narrative" or section is not sections[0]
+        if later and (gap or section.kind in ("preamble", "narrative")) and not _is_title(text, start, section.end):
+            return Section("findings", start, section.end)
+    return None
+
+
+def _is_title(text: str, start: int, end: int) -> bool:
+    """Return whether a stretch is no more than the name of the study: "AP CHEST, 5:53 A.M."."""
+    match = _CAPITALS_ONLY.fullmatch(text, start, end)
+    return match is not None and VIEW_WORD.search(match[0]) is not None
+
+
+def _after_first_statement(text: str, sections: tuple[Section, ...]) -> Section | None:
+    """Return what follows "COMPARISON: None." in the section that ends the report."""
+    told = [section for section in sections if section.kind not in _NEVER_LAST]
+    if not told or told[-1].kind not in ("comparison", "technique", "examination"):
+        return None
+    first = _FIRST_STATEMENT.match(text, told[-1].start, told[-1].end)
+    return Section("findings", first.end(), told[-1].end) if first else None
