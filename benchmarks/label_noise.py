@@ -37,7 +37,6 @@ SHOWN = {
     "fpr_at_95_sensitivity": "FPR at 95 % sens.",
     "pointing_accuracy": "pointing",
 }
-NAMES = {(variant.objective, variant.filter_sentences): variant.name for variant in ABLATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +191,8 @@ def main() -> None:
                 threads=arguments.threads,
                 on_progress=lambda _, done: print(f"  {done}", flush=True) if done else None,
             )
-        table = collect(groups, arguments.out / "results.csv")
-    print(results_table(table))
+        collect(groups, arguments.out / "results.csv")  # after every group, for whoever looks in between
+    print(results_table(collect(groups, arguments.out / "results.csv")))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from offclip.training import TrainConfig
 COMMANDS = [
     ["demo"], ["label"], ["train"], ["evaluate"], ["verify"], ["env"],
     ["data", "phantom"], ["models", "list"], ["models", "show"],
+    ["labeller", "explain"], ["labeller", "audit"], ["labeller", "fit"],
+    ["labeller", "batch-export"], ["labeller", "batch-import"],
 ]  # fmt: skip
 TINY = ["--image-size", "16", "--batch-size", "16", "--epochs", "1", "--precision", "fp32"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from offclip.errors import ConfigError
 from offclip.reports import RuleLabeller, load_lexicon
-from offclip.reports.phrases import PhraseError, PhraseIndex, expand, tokenize
+from offclip.reports.phrases import PhraseError, PhraseIndex, expand, spans, tokenize
 
 REQUIRED = (
     "cardiomegaly, pleural effusion, pneumothorax, consolidation, nodule, mass, edema, atelectasis, "
@@ -42,7 +42,7 @@ def test_the_lexicon_is_compiled_once() -> None:
 )
 def test_phrases(phrase: str, text: str, found: bool) -> None:
     index = PhraseIndex([(phrase, 1)], gap_stops=["no"])
-    assert bool(index.scan(tokenize(text).words)) is found
+    assert bool(index.scan(tokenize(text))) is found
 
 
 @pytest.mark.parametrize("phrase", ["", "~2 a", "~9", "a ~x b", "[a", "*", "a*b", "Upper", "[a]"])
@@ -54,6 +54,22 @@ def test_malformed_phrases_are_refused(phrase: str) -> None:
 def test_the_longest_phrase_wins_and_the_first_of_equals() -> None:
     index = PhraseIndex([("no", "short"), ("no change", "first"), ("no change*", "second")])
     assert [m.payload for m in index.scan(("no", "change", "no"))] == ["first", "short"]
+
+
+def test_a_phrase_is_found_after_the_automaton_forgot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offclip.reports.phrases._MEMO_SIZE", 3)
+    index = PhraseIndex([("a ~2 b", "gap"), ("c*", "prefix")])
+    words = ["a", "x", "b", "cat", "dog", "c" * 90, "a", "y", "z", "b"] * 3
+    assert [m.payload for m in index.scan(words)] == ["gap", "prefix", "prefix", "gap"] * 3
+
+
+@pytest.mark.parametrize("text", ["No mass.", "a .. b . <br> br c", "İstanbul İ mass", "w/o s/p x/y 1.5", "__ _ ___"])
+def test_spans_are_those_of_the_words(text: str) -> None:
+    words = tokenize(text)
+    found = spans(text, words)
+    assert len(found) == len(words)
+    for word, (start, end) in zip(words, found, strict=True):
+        assert word == "." or text[start:end].lower() == word or "İ" in text[start:end]
 
 
 def test_a_user_extends_the_lexicon_with_a_file(tmp_path: Path) -> None:
@@ -77,6 +93,7 @@ def test_a_user_extends_the_lexicon_with_a_file(tmp_path: Path) -> None:
         ("schema = 1\n[[finding]]\nname = 'x'\ndetail = 'y'", "detail"),
         ("schema = 1\n[[finding]]\nname = 'x'\nphrases = ['~2 x']", "malformed"),
         ("schema = 1\n[places]\n'over there' = ['x']", "place"),
+        ("schema = 1\n[severity]\nawful = ['x']", "severity"),
         ("schema = 1\n[[refine]]\nfinding = 'x'\nnear = ['y']\nto = 'z'", "names no finding"),
         ("schema = ", "not TOML"),
     ],

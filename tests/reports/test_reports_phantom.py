@@ -12,7 +12,9 @@ np = pytest.importorskip("numpy")
 EXPECTED = {"normal": "normal", "abnormal": "abnormal", "uncertain": "abnormal", "other": "uncertain"}
 # Words that a report uses for the phantom's finding and that keep their own name.
 SYNONYMS = {
-    "consolidation": ("consolidation", "opacity", "infiltration", "pneumonia"),
+    "consolidation": ("consolidation", "opacity", "infiltration", "pneumonia", "airspace disease"),
+    "edema": ("edema", "vascular congestion"),
+    "nodule": ("nodule", "nodular opacity"),
     "hiatal hernia": ("hiatal hernia", "hernia"),
     "pacemaker": ("pacemaker", "device"),
 }

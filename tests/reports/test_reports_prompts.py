@@ -11,8 +11,8 @@ from offclip.reports import label_sentence, prompt_for
         ("The heart is enlarged.", "There is cardiomegaly."),
         ("Enlargement of the cardiac silhouette.", "There is cardiomegaly."),
         ("Small left effusion.", "There is pleural effusion of left."),
-        ("Blunting of the right costophrenic angle.", "There is pleural effusion of right."),
-        ("Airspace opacity in the left lower lobe.", "There is consolidation of left lower lung."),
+        ("Blunting of the right costophrenic angle.", "There is costophrenic angle blunting of right."),
+        ("Airspace opacity in the left lower lobe.", "There is airspace disease of left lower lung."),
         ("Consolidation at the right base.", "There is consolidation of right lower lung."),
         ("Nodule in the RUL.", "There is nodule of right upper lung."),
         ("Bibasilar atelectasis.", "There is atelectasis of bilateral lower lung."),
@@ -26,6 +26,7 @@ from offclip.reports import label_sentence, prompt_for
         # what explains a sign is named, unless it is only possible
         ("Streaky left basilar opacity reflects atelectasis.", "There is atelectasis of left lower lung."),
         ("Left basilar opacity may reflect atelectasis.", "There is opacity of left lower lung."),
+        ("Blunting of the left angle is consistent with an effusion.", "There is pleural effusion."),
         ("No pneumothorax, but edema.", "There is edema."),
         ("No pneumothorax or effusion.", "There is no pneumothorax."),
         ("The heart size is normal.", "There is no cardiomegaly."),

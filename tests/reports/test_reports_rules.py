@@ -32,12 +32,12 @@ ABNORMAL = [
     # hedges
     ("Cannot exclude pneumonia.", "hedged:pneumonia"),
     ("Pneumonia cannot be excluded.", "hedged:pneumonia"),
-    ("Underlying infection is not excluded.", "hedged:pneumonia"),
+    ("Underlying infection is not excluded.", "hedged:infection"),
     ("Possible small effusion.", "hedged:pleural effusion"),
     ("Opacity may represent atelectasis.", "asserted:opacity"),
     ("Question of a nodule.", "hedged:nodule"),
     # conventions that default to abnormal
-    ("Calcified granuloma.", "asserted:granuloma"),
+    ("Calcified granuloma.", "asserted:calcified granuloma"),
     ("Sternotomy wires are intact.", "asserted:postoperative change"),
     ("The heart is borderline enlarged.", "asserted:cardiomegaly"),
     ("Low lung volumes.", "asserted:low lung volumes"),
@@ -47,7 +47,14 @@ ABNORMAL = [
     ("There is a XXXX effusion.", "asserted:pleural effusion"),
     ("___ 8:27 PM New effusion", "asserted:pleural effusion"),
     ("Nodules suspicious for<BR>metastases.", "asserted:nodule"),
-    ("air-space disease", "asserted:consolidation"),
+    ("air-space disease", "asserted:airspace disease"),
+    # an improvement is not an absence; what one view does not show is not absent
+    ("Near-complete resolution of the right effusion.", "asserted:pleural effusion"),
+    ("There is no increase in the small left effusion.", "asserted:pleural effusion"),
+    ("The nodule is not identified on the lateral view.", "asserted:nodule"),
+    ("The right hilum is denser than normal.", "asserted:other abnormality"),
+    ("The patient has been intubated.", "asserted:tube"),
+    ("Marked increase in heart size.", "asserted:cardiomegaly"),
 ]
 NORMAL = [
     ("No pneumothorax.", "negated:pneumothorax"),
@@ -64,24 +71,30 @@ NORMAL = [
     ("Interval removal of the central line.", "negated:central venous catheter"),
     ("Film of ___ at 9:15 a.m.: No effusion.", "negated:pleural effusion"),
     ("No pneumothorax, although the sensitivity to detect one is limited.", "negated:pneumothorax"),
-    ("Vascular engorgement within normal limits.", "negated:edema"),
+    ("Vascular engorgement within normal limits.", "negated:vascular congestion"),
     ("No acute disease.", "negated:abnormality"),
     ("No evidence of XXXX.", "negated:no evidence of"),
+    ("The effusion appears resolved.", "negated:pleural effusion"),
+    ("The chest tube has also been removed.", "negated:tube"),
+    ("The patient has been extubated.", "normal-phrase:extubated"),
 ]
 UNCERTAIN = [
     ("PA and lateral views of the chest.", "non-finding:views of"),
-    ("No change.", "undecided"),
-    ("Heart size is unchanged.", "undecided"),
+    ("No change.", "fragment"),
+    ("Heart size is unchanged.", "unchanged:is unchanged"),
     ("Comparison is made with the prior study.", "non-finding:comparison is made"),
     ("No prior images are available for comparison.", None),
     ("Recommend follow-up to exclude pneumonia.", "non-finding:recommend"),
     ("Evaluation for pneumothorax is limited.", "non-finding:evaluation for"),
     ("If there is concern for fracture, consider CT.", None),
-    ("The patient is rotated.", "undecided"),
-    ("The apex is not seen.", "undecided"),
-    ("None.", "undecided"),
-    ("XXXX", "undecided"),
-    ("", "undecided"),
+    ("The patient is rotated.", "context:patient"),
+    ("The apex is not seen.", None),
+    ("Clearing of left base airspace disease.", "non-finding:clearing of"),
+    ("Follow until cleared to ensure that there is no mass.", None),
+    ("Flumps were glimmering there.", "undecided"),
+    ("None.", "fragment"),
+    ("XXXX", "fragment"),
+    ("", "fragment"),
 ]
 
 
@@ -122,7 +135,9 @@ def test_a_convention_waves_its_findings_through_and_nothing_else(
 
 def test_the_recall_first_policy_calls_the_undecided_abnormal() -> None:
     recall_first = Conventions(undecided="abnormal")
-    assert label_sentence("Flumps.", conventions=recall_first).label == "abnormal"
+    assert label_sentence("Flumps were glimmering there.", conventions=recall_first).label == "abnormal"
+    for says_nothing in ("Flumps.", "2 images.", "Heart size is unchanged.", "The patient is rotated."):
+        assert label_sentence(says_nothing, conventions=recall_first).label == "uncertain"
     assert label_sentence("The lungs are clear.", conventions=recall_first).label == "normal"
     assert label_sentence("PA and lateral views of the chest.", conventions=recall_first).label == "uncertain"
 
@@ -133,6 +148,25 @@ def test_mentions_say_where_each_finding_stands() -> None:
     assert [(m.finding, m.status, text[m.start : m.end]) for m in mentions] == [
         ("pneumothorax", "negated", "pneumothorax"),
         ("pleural effusion", "asserted", "pleural effusion"),
+    ]
+
+
+def test_mentions_say_where_how_severe_and_by_which_words() -> None:
+    text = "Small left pleural effusion; no consolidation in the right upper lobe, possible moderate edema."
+    assert [
+        (m.finding, m.certainty, m.side, m.zone, m.severity, m.cue) for m in label_sentence(text).mentions
+    ] == [
+        ("pleural effusion", "present", "left", "", "mild", ""),
+        ("consolidation", "absent", "right", "upper", "", "no"),
+        ("edema", "possible", "", "", "moderate", "possible"),
+    ]
+
+
+def test_a_normal_structure_rules_out_its_finding() -> None:
+    result = label_sentence("The heart size is normal.")
+    assert result.reason == "normal-phrase:is normal"
+    assert [(m.finding, m.certainty, m.cue) for m in result.mentions] == [
+        ("cardiomegaly", "absent", "is normal")
     ]
 
 

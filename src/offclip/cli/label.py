@@ -2,37 +2,101 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from rich.table import Table
 
-from offclip.cli.console import console, progress_bar, report_skipped
-from offclip.data.exports import studies_from_export
-from offclip.data.files import write_skipped
-from offclip.data.study import LABELS, SPLITS, write_studies
+from offclip.cli.console import console, progress_bar
+from offclip.data.labelling import LabelSummary, label_archive
+from offclip.data.sources import SourceFormat, SourceOptions
+from offclip.data.study import LABELS, SPLITS
+from offclip.errors import ConfigError
+from offclip.reports.config import LabellingConfig, load_config
+from offclip.reports.labels import Label
+
+_SHOWN_LENGTH = 90
 
 
-def run_label(reports: Path, out: Path, *, resplit: bool) -> None:
-    """Labels an export, writes the study table and skipped.csv, and prints a summary."""
-    with progress_bar("labelling") as update:
-        studies, skipped = studies_from_export(reports, resplit=resplit, on_progress=update)
-    write_studies(studies, out)
-    write_skipped(out.parent / "skipped.csv", skipped)
+def run_label(
+    reports: Path,
+    out: Path,
+    config: LabellingConfig,
+    source: SourceOptions,
+    workers: int | None,
+) -> None:
+    """Labels an archive, writes the study table and skipped.csv, and prints a summary."""
+    with progress_bar("reading") as update:
 
-    counts = Counter(zip(studies["split"], studies["label"], strict=True))
-    table = Table(title=f"{len(studies):,} studies")
+        def tell(stage: str, done: int, total: int | None) -> None:
+            update(done, total, stage)
+
+        summary = label_archive(reports, out, config, source=source, workers=workers, on_progress=tell)
+    print_summary(summary)
+
+
+def make_config(
+    path: Path | None, labeller: str | None, lexicon: Sequence[Path], undecided: str | None
+) -> LabellingConfig:
+    """The configuration of a file with what was typed over it.
+
+    Raises:
+        ConfigError: The file or a value is wrong.
+    """
+    config = load_config(path) if path else LabellingConfig()
+    if labeller is not None:
+        config = replace(config, labeller=labeller)
+    if undecided is not None:
+        label = next((known for known in get_args(Label) if known == undecided), None)
+        if label is None:
+            known = ", ".join(get_args(Label))
+            raise ConfigError(f"--undecided {undecided} is unknown.", f"Known: {known}.")
+        config = replace(config, conventions=replace(config.conventions, undecided=label))
+    return replace(config, lexicon=(*config.lexicon, *lexicon))
+
+
+def make_options(form: str, images: Path | None, *, resplit: bool) -> SourceOptions:
+    """How the input is read.
+
+    Raises:
+        ConfigError: The form is unknown.
+    """
+    known = next((known for known in get_args(SourceFormat) if known == form), None)
+    if known is None:
+        raise ConfigError(f"--format {form} is unknown.", f"Known: {', '.join(get_args(SourceFormat))}.")
+    return SourceOptions(known, images, resplit)
+
+
+def print_summary(summary: LabelSummary) -> None:
+    """Prints the counts of a labelled archive."""
+    table = Table(title=f"{summary.studies:,} studies")
     for heading in ("split", *LABELS):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for split in SPLITS:
-        table.add_row(split, *(f"{counts[split, label]:,}" for label in LABELS))
-    sentences = studies["sentences"].explode().drop_nulls().struct.field("label")
-    dropped = sum(
-        sentence["label"] != row["label"]
-        for row in studies.select("sentences", "label").iter_rows(named=True)
-        for sentence in row["sentences"]
-    )
+        table.add_row(split, *(f"{summary.counts[split, label]:,}" for label in LABELS))
+    table.add_section()
+    table.add_row("all", *(f"{sum(summary.counts[s, label] for s in SPLITS):,}" for label in LABELS))
     console().print(table)
-    print(f"{len(sentences):,} sentences; filtering will leave out {dropped:,}.")
-    report_skipped(skipped, out.parent / "skipped.csv")
-    print(f"Wrote {out}")
+    print(f"{summary.sentences:,} sentences; filtering will leave out {summary.dropped:,}.")
+    if summary.undecided:
+        print("Most frequent undecided sentences (a lexicon of your own can decide them):")
+        for text, count in summary.undecided:
+            shown = text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
+            printable = "".join(c if c.isprintable() else "?" for c in shown)
+            print(f"  {count:>7,}  {printable}")
+    for note in summary.notes:
+        print(note)
+    if summary.first_skipped:
+        first = summary.first_skipped
+        place = f"row {first.row}" if first.row else first.source
+        print(
+            f"{summary.skipped:,} row(s) left out, listed with reasons in {summary.skipped_file}; "
+            f"the first: {place}: {first.reason}"
+        )
+    if summary.resumed:
+        print(f"{summary.resumed:,} reports came from the run that was stopped.")
+    speed = summary.labelled / summary.seconds if summary.seconds else 0.0
+    print(f"{summary.labelled:,} reports in {summary.seconds:,.1f} s, {speed:,.0f} reports/s.")
+    print(f"Wrote {summary.out}")

@@ -63,19 +63,56 @@ def demo(
 
 @app.command()
 def label(
-    reports: Annotated[Path, typer.Argument(help="Table with study_id, patient_id, image_path, report.")],
+    reports: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="Table of reports, folder or archive of text files, Open-I archive, or MIMIC-CXR reports.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Study table to write.")] = Path("studies.parquet"),
+    form: Annotated[
+        str, typer.Option("--format", help="auto, table, text, openi or mimic; auto looks.")
+    ] = "auto",
+    labeller: Annotated[
+        str | None,
+        typer.Option(help="rules, llm, or a folder made by 'offclip labeller fit'.", show_default="rules"),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with conventions and the labeller.")] = None,
+    lexicon: Annotated[
+        list[Path] | None, typer.Option(help="TOML file with words of your own; may be repeated.")
+    ] = None,
+    undecided: Annotated[
+        str | None,
+        typer.Option(
+            help="Label of what no rule recognises: uncertain, abnormal or normal.", show_default="uncertain"
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of images, attached by their ids (Open-I, MIMIC-CXR-JPG).")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default="one a core; 1 for llm")
+    ] = None,
     resplit: Annotated[
-        bool, typer.Option("--resplit", help="Split by patient anew, whatever the table says.")
+        bool, typer.Option("--resplit", help="Split by patient anew, whatever the input says.")
     ] = False,
 ) -> None:
     """Turn reports into labelled sentences, prompts and pair labels.
 
+    Options given here win over the file given with --config. When it is stopped, the same command goes on.
+
     Example: [bold]offclip label reports.csv --out studies.parquet[/bold]
     """
-    from offclip.cli.label import run_label
+    from offclip.cli.label import make_config, make_options, run_label
 
-    run_label(reports, out, resplit=resplit)
+    run_label(
+        reports,
+        out,
+        make_config(config, labeller, lexicon or [], undecided),
+        make_options(form, images, resplit=resplit),
+        workers,
+    )
 
 
 @app.command()

@@ -7,6 +7,7 @@ absolute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -102,11 +103,16 @@ def check_patients(studies: pl.DataFrame, name: str) -> None:
     leaks = leaking_patients(studies)
     if len(leaks):
         patient, splits = leaks.row(0)
-        raise DataError(
-            f"{name}: {len(leaks)} patient(s) are in more than one split, "
-            f"such as {patient} in {', '.join(splits)}.",
-            "Split by patient; 'offclip label --resplit' makes a patient-level split.",
-        )
+        raise leak_error(name, len(leaks), patient, splits)
+
+
+def leak_error(name: str, patients: int, patient: str, splits: Sequence[str]) -> DataError:
+    """The error for a table with `patients` patients in more than one split, `patient` being the first."""
+    return DataError(
+        f"{name}: {patients} patient(s) are in more than one split, "
+        f"such as {patient} in {', '.join(splits)}.",
+        "Split by patient; 'offclip label --resplit' makes a patient-level split.",
+    )
 
 
 def leaking_patients(studies: pl.DataFrame) -> pl.DataFrame:

@@ -54,27 +54,44 @@ class Surroundings:
             The location, some of side, zone and "lung" as in `"left lower lung"`, and the severity; each
             may be empty.
         """
-        others = []
+        before, after, wall_is_finding, alone = 0, len(self.words), False, True
         for begin, end in self.findings:
             if begin == last:
                 last = end  # "streaky opacities": two words of one thing
-            elif begin >= last or end <= first:
-                others.append((begin, end))
-        walls = self.walls + others
-        before = max((end for begin, end in walls if begin < first), default=0)
-        after = min((begin for begin, _ in walls if begin >= last), default=len(self.words))
-        if any(begin == after for begin, _ in others):
+            elif end <= first:
+                before, alone = end, False
+            elif begin > last:
+                after, wall_is_finding, alone = begin, True, False
+                break
+        for begin, end in self.walls:
+            if begin < first:
+                before = max(before, end)
+            elif last <= begin < after:
+                after, wall_is_finding = begin, False
+        if wall_is_finding:
             # "cardiomegaly and left effusion": what follows "and" belongs to the next finding.
             after = next((i for i in range(last, after) if self.words[i] in _JOINTS), after)
         # The finding's own words may name the place ("bibasilar opacity"); then outward, nearest first.
-        own = [m.payload for m in self.attributes if first <= m.first < last]
-        ahead = [m.payload for m in self.attributes if before <= m.first < first]
-        behind = [m.payload for m in self.attributes if last <= m.first < after]
-        near = [*own, *reversed(ahead), *behind]
-        location = _join(near)
-        if not location and not others:
-            location = _join([m.payload for m in self.attributes])
-        return location, next((a.value for a in near if a.kind == "severity"), "")
+        own: list[Attribute] = []
+        ahead: list[Attribute] = []
+        behind: list[Attribute] = []
+        for attribute, begin, _ in self.attributes:
+            if before <= begin < first:
+                ahead.append(attribute)
+            elif first <= begin < last:
+                own.append(attribute)
+            elif last <= begin < after:
+                behind.append(attribute)
+        ahead.reverse()
+        near = own + ahead + behind
+        if near:
+            location = _join(near)
+            severity = next((a.value for a in near if a.kind == "severity"), "")
+        else:
+            location = severity = ""
+        if not location and alone:
+            location = _join([match.payload for match in self.attributes])
+        return location, severity
 
 
 def _join(attributes: Sequence[Attribute]) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from offclip.reports.labels import Label, Mention, SentenceLabel, SentenceLabeller, Status
-from offclip.reports.pairs import LabelledSentence, label_report
-from offclip.reports.rules import default_labeller
+from offclip.errors import DataError
+from offclip.reports.labels import Label, Mention, SentenceLabeller, Status
+from offclip.reports.pairs import LabelledSentence, ReportLabeller
 from offclip.reports.sections import SectionKind, find_sections, reading_sections
 
 SCHEMA = 1
@@ -23,7 +23,16 @@ _OF_WORDS = {
     "negated": "the words {words} deny something that is not in the lexicon",
     "normal-phrase": "the words {words} call it normal",
     "non-finding": "the words {words} are about technique, comparison, advice or notification",
+    "unchanged": "the words {words} say only that it is as before",
+    "context": "the words {words} are about the film, the examination or the patient",
 }
+_OTHERS = {
+    "undecided": "no rule found anything",
+    "fragment": "too few words to say anything",
+    "llm": "the language model said so",
+    "classifier": "the trained classifier decided ({what})",
+}
+_FALLBACK = "llm-fallback:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,12 @@ class ExplainedSentence:
 
     Attributes:
         sentence: The labelled sentence.
-        mentions: The findings named; offsets are in the sentence.
         words: The reason in words.
         cues: Offsets in the sentence of words that the reason rests on and that are no finding.
         kept: Whether filtering keeps it for training.
     """
 
     sentence: LabelledSentence
-    mentions: tuple[Mention, ...]
     words: str
     cues: tuple[tuple[int, int], ...]
     kept: bool
@@ -96,26 +103,6 @@ class Explanation:
         }
 
 
-class _Remembering:
-    """A labeller that remembers what it said, so that nothing is asked twice."""
-
-    def __init__(self, labeller: SentenceLabeller) -> None:
-        self.labeller = labeller
-        self.said: dict[str, SentenceLabel] = {}
-
-    def __call__(self, sentence: str, /) -> SentenceLabel:
-        if sentence not in self.said:
-            self.said[sentence] = self.labeller(sentence)
-        return self.said[sentence]
-
-    def label_many(self, sentences: Sequence[str], /) -> list[SentenceLabel]:
-        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.said]
-        many = getattr(self.labeller, "label_many", None)
-        labels = many(new) if many is not None and new else [self.labeller(sentence) for sentence in new]
-        self.said.update(zip(new, labels, strict=True))
-        return [self.said[sentence] for sentence in sentences]
-
-
 def explain_report(text: str, labeller: SentenceLabeller | None = None) -> Explanation:
     """Take a report apart.
 
@@ -124,7 +111,7 @@ def explain_report(text: str, labeller: SentenceLabeller | None = None) -> Expla
         labeller: What labels a sentence; the rules by default.
 
     Raises:
-        DataError: The report is empty.
+        DataError: The report is empty, or not in English.
 
     Example:
         >>> explained = explain_report("INDICATION: Cough. FINDINGS: No effusion.")
@@ -133,13 +120,11 @@ def explain_report(text: str, labeller: SentenceLabeller | None = None) -> Expla
         >>> explained.sentences[0].words
         '"effusion" is denied ("no")'
     """
-    remembering = _Remembering(labeller or default_labeller())
-    report = label_report(text, labeller=remembering)
+    (report,) = ReportLabeller(labeller).many([text])  # all sentences in one go
+    if isinstance(report, DataError):
+        raise report
     kept = {id(sentence) for sentence in report.kept}
-    explained = [
-        _explained(sentence, remembering(sentence.text), kept=id(sentence) in kept)
-        for sentence in report.sentences
-    ]
+    explained = [_explained(sentence, kept=id(sentence) in kept) for sentence in report.sentences]
     parts = []
     reading = reading_sections(text)
     for section in reading:
@@ -161,20 +146,14 @@ def _add_unread(parts: list[SectionPart], text: str, kind: SectionKind, start: i
         parts.append(SectionPart(kind, start, start + len(body.strip()), (), read=False))
 
 
-def _explained(sentence: LabelledSentence, label: SentenceLabel, *, kept: bool) -> ExplainedSentence:
-    rule, _, what = sentence.reason.removeprefix("llm-fallback:").partition(":")
-    named = any(mention.finding == what for mention in label.mentions)
-    searched = [mention.cue for mention in label.mentions if mention.cue]
-    if rule in _OF_WORDS and not named:
+def _explained(sentence: LabelledSentence, *, kept: bool) -> ExplainedSentence:
+    rule, _, what = sentence.reason.removeprefix(_FALLBACK).partition(":")
+    searched = [mention.cue for mention in sentence.findings if mention.cue]
+    if rule in _OF_WORDS and not any(mention.finding == what for mention in sentence.findings):
         searched.append(what)
     cues = {span for words in searched if (span := _find(sentence.text, words))}
-    return ExplainedSentence(
-        sentence,
-        label.mentions,
-        reason_in_words(sentence.reason, sentence.text, label.mentions),
-        tuple(sorted(cues)),
-        kept,
-    )
+    words = reason_in_words(sentence.reason, sentence.text, sentence.findings)
+    return ExplainedSentence(sentence, words, tuple(sorted(cues)), kept)
 
 
 def reason_in_words(reason: str, sentence: str = "", mentions: Sequence[Mention] = ()) -> str:
@@ -191,14 +170,12 @@ def reason_in_words(reason: str, sentence: str = "", mentions: Sequence[Mention]
         >>> reason_in_words("undecided")
         'no rule found anything'
     """
-    if reason.startswith("llm-fallback:"):
-        rest = reason_in_words(reason.removeprefix("llm-fallback:"), sentence, mentions)
+    if reason.startswith(_FALLBACK):
+        rest = reason_in_words(reason.removeprefix(_FALLBACK), sentence, mentions)
         return f"the language model gave no answer, so the rules decided: {rest}"
     rule, _, what = reason.partition(":")
-    if reason == "undecided":
-        return "no rule found anything"
-    if rule == "llm":
-        return "the language model said so"
+    if rule in _OTHERS:
+        return _OTHERS[rule].format(what=what)
     for status, form in _OF_STATUS.items():
         found = next((m for m in mentions if m.finding == what and m.status == status), None)
         if rule == status and found:
@@ -249,6 +226,6 @@ def _sentence_json(one: ExplainedSentence) -> dict[str, Any]:
                 "start": m.start,
                 "end": m.end,
             }
-            for m in one.mentions
+            for m in sentence.findings
         ],
     }

@@ -1,100 +1,15 @@
 """The headers of reports: their names, and where in a text they stand.
 
 A header is a known name before a colon, alone on its line, or in capitals before ordinary text. Names may be
-indented, in any case, one letter wrong, or marked up (`**Findings:**`). The names are data; the rest is the
-few rules on where a name is a header and where it is a word.
+indented, in any case, one letter wrong, or marked up (`**Findings:**`). The names are data (`header_names`);
+here are the few rules on where a name is a header and where it is a word.
 """
 
 import re
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-SectionKind = Literal[
-    "findings",
-    "impression",
-    "indication",
-    "history",
-    "technique",
-    "comparison",
-    "examination",
-    "narrative",
-    "notification",
-    "recommendation",
-    "addendum",
-    "wet_read",
-    "administrative",
-    "preamble",
-]
-
-# Header texts in lower case; single blanks. One wrong letter is borne in the names of _CORE.
-_NAMES: dict[SectionKind, str] = {
-    "findings": (
-        "findings|finding|findings/impression|findings and impression|findings & impression|"
-        "findings/impressions|findings and impressions|impression and findings|impression/findings|"
-        "impression & findings|radiographic findings|chest findings|observations|report|interpretation|"
-        "description|result|results|fidings"
-    ),
-    "impression": (
-        "impression|impressions|conclusion|conclusions|opinion|final impression|final impressions|"
-        "impression and recommendation|impression and recommendations|impression & recommendation|"
-        "impression/recommendation|impression/recommendations|impression and plan|impression/plan|"
-        "impression/conclusion|overall impression|summary|assessment"
-    ),
-    "indication": (
-        "indication|indications|clinical indication|clinical indications|reason for exam|reason for examination|"
-        "reason for study|reason for the exam|reason for this exam|reason for this examination|"
-        "reason for the examination|reason for this study|reason|clinical question|symptoms|"
-        "indication for exam|indication for examination|indications for exam|ordering diagnosis|"
-        "reason for visit|reason for xray|reason for x-ray"
-    ),
-    "history": (
-        "history|clinical history|patient history|clinical information|clinical data|"
-        "clinical details|medical history|history of present illness|additional history|"
-        "medical condition|underlying medical condition|pertinent history|relevant history|"
-        "relevant clinical history|brief history|diagnosis|admitting diagnosis|clinical statement|"
-        "clinical note|clinical notes|history/indication|indication/history|clinical history/indication"
-    ),
-    "technique": (
-        "technique|procedure|views|technical factors|protocol|dose|radiation dose|contrast|"
-        "procedure comments|procedure comment|number of views|technical comments"
-    ),
-    "comparison": (
-        "comparison|comparisons|comparison studies|reference exam|prior studies|prior study|"
-        "comparison study|comparison exam|comparison exams|comparison film|comparison films|"
-        "compared with|prior exam|prior exams|prior examination|priors|correlation"
-    ),
-    "examination": (
-        "examination|exam|study|exam type|type of exam|procedure description|date of exam|"
-        "exam date|study date|exam description|study type|study description|exam name|date of service|"
-        "date of examination|examinations|exams"
-    ),
-    "narrative": "narrative",
-    "notification": (
-        "notification|notifications|communication|communications|contact name|critical results|"
-        "critical result|recommendation discussed|findings were discussed"
-    ),
-    "recommendation": "recommendation|recommendations|recommendation(s)|plan",
-    "addendum": "addendum|addenda|final addendum|addendum report|addendum to report",
-    "wet_read": (
-        "wet read|wet reading|wetread|preliminary read|preliminary report|preliminary reading|"
-        "preliminary interpretation|prelim|prelim report|prelim read"
-    ),
-    "administrative": (
-        "accession number|accession|end of impression|end impression|end of report|attending|radiologist|"
-        "signed by|dictated by|electronically signed by|reported by|transcribed by|interpreted by|read by|"
-        "resident|attending radiologist|signed|dictated|transcribed|approved by|"
-        "report status|mrn|patient name|patient id|medical record number|ordering physician|"
-        "referring physician"
-    ),
-}  # fmt: skip
-KIND_OF: dict[str, SectionKind] = {name: kind for kind, names in _NAMES.items() for name in names.split("|")}
-_CORE = (
-    "findings", "impression", "impressions", "conclusion", "indication", "indications", "history",
-    "clinical history", "technique", "comparison", "comparisons", "examination", "addendum",
-    "recommendation", "recommendations", "notification",
-)  # fmt: skip
-_LONGEST = max(map(len, KIND_OF)) + 4
-_LAST_WORDS = frozenset(re.split(r"[\s/]", name)[-1] for name in KIND_OF)
+from offclip.reports.header_names import CORE, KIND_OF, LAST_WORDS, LONGEST, SectionKind
 
 # A name on a line of its own, without a colon: in capitals, or before a line that begins anew. (A wrapped
 # line can begin with "Comparison", too.)
@@ -107,13 +22,13 @@ _ALONE_FIRST, _ALONE_LATER = re.compile(_ALONE), re.compile(r"\n" + _ALONE)
 # "IMPRESSION No acute disease", "IMPRESSION - Clear": capitals before ordinary text.
 _BEFORE_TEXT = re.compile(
     r"(?:FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON|TECHNIQUE|HISTORY|EXAMINATION|ADDENDUM)S?"
-    r"(?:[ \t]{0,9}[-\u2013\u2014.][ \t]{1,9}(?=[A-Z0-9])|[ \t]{1,9}(?=[A-Z0-9]\w{0,20}[ .,][a-z0-9 ]))"
+    r"(?:[ \t]{0,9}[-\u2013\u2014.][ \t]{1,9}(?=[A-Z0-9])|[ \t]{1,9}(?=[A-Z0-9][^\n]{0,40}?[a-z]{2}))"
 )
 # "PORTABLE AP CHEST RADIOGRAPH:" heads the findings of many older reports.
 _VIEW = re.compile(r"[ \t]{0,80}(?P<name>[A-Z][A-Z ,/()&0-9_-]{2,80})\Z")
 _VIEW_IN_WORDS = re.compile(
-    r"[ \t]{0,80}(?P<name>(?:(?:A |One |Two )?[Pp]ortable|(?:A )?[Ss]ingle|Frontal|AP|PA|Two|One|Upright|Supine|Chest)"
-    r"[a-zA-Z ,()-]{2,60})\Z"
+    r"[ \t]{0,80}(?P<name>(?:(?:A |One |Two )?[Pp]ortable|(?:A )?[Ss]ingle|Frontal|AP|PA|Two|One|Upright"
+    r"|Supine|Chest (?:[Xx]-?[Rr]ay|[Rr]adiograph|[Ff]ilm))[a-zA-Z ,()-]{0,60})\Z"
 )
 VIEW_WORD = re.compile(r"\b(?:CHEST|THORAX|RADIOGRAPHS?|VIEWS?|XRAY|X-RAY|FILMS?)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{3}")
@@ -121,13 +36,17 @@ _BANNER = re.compile(r"^[ \t]{0,80}FINAL REPORT[ \t]{0,80}\r?$", re.MULTILINE)
 _WET_READ = re.compile(r"^[ \t]{0,80}WET READ VERSION[ \t]{0,4}#?\d{0,3}", re.MULTILINE)
 # The line of a preliminary reading that says who and when: "___ ___ 8:27 PM".
 _WHO_AND_WHEN = re.compile(r"[^\n.]{0,60}(?:\d:(?:\d\d|___)\s{0,3}[AaPp]\.?[Mm]\.?|__)[ \t\r]{0,9}(?=\n|\Z)")
-_ADDENDUM = re.compile(r"^[ \t]{0,80}(?:FINAL )?ADDENDUM\b(?![ \t]{0,9}:)[ \t]{0,9}(?:#?\d{1,2}\b)?", re.MULTILINE)
+_ADDENDUM = re.compile(
+    r"^[ \t]{0,80}(?:FINAL )?ADDENDUM\b(?![ \t]{0,9}:)[ \t]{0,9}(?:#?\d{1,2}\b)?", re.MULTILINE
+)
 # What the radiologist signs with.
 _ATTESTATION = re.compile(
-    r"(?:\bI(?: have|, the attending \w{1,20},?)(?: have)?(?: personally| also)? (?:reviewed|viewed|interpreted|examined)"
-    r" (?:the|these|this|all)|\bBy electronically signing this|\b(?:Electronically|Digitally) (?:signed|approved) by"
-    r"|\bThis report has been (?:anonymi[sz]ed|electronically))",
-    re.IGNORECASE,
+    r"[BDEIPST](?<!\w[BDEIPST])(?i:"
+    r"(?<=I)(?: have|, the attending \w{1,20},?)(?: have)?(?: personally| also)?"
+    r" (?:reviewed|viewed|interpreted|examined) (?:the|these|this|all)"
+    r"|(?<=B)y electronically signing this|(?<=E)lectronically signed by|(?<=D)igitally signed by"
+    r"|(?<=T)his report has been (?:anonymi[sz]ed|electronically)|(?<=P)hysician to physician"
+    r"|(?:(?<=\nS)|(?<=\n S))igned[ \t]{0,9}(?=[\r\n]|\Z))"
 )
 
 
@@ -168,15 +87,14 @@ def find_headers(text: str) -> list[Header]:
         for match in (*((first,) if first else ()), *_ALONE_LATER.finditer(text)):
             kind = kind_of(match["name"].strip(" "))
             if kind is not None and (kind in ("findings", "impression") or match["name"].isupper()):
-                found.append(Header(match.start("name"), match.end(), kind))
+                found.append(Header(match.start(), match.end(), kind))
     if "REPORT" in text:
         found += [Header(m.start(), m.end(), "preamble") for m in _BANNER.finditer(text)]
     if "WET READ V" in text:
         found += [Header(m.start(), _after_who(text, m.end()), "wet_read") for m in _WET_READ.finditer(text)]
     if "ADDENDUM" in text:
         found += [Header(m.start(), m.end(), "addendum") for m in _ADDENDUM.finditer(text)]
-    if "eview" in text or "lectronic" in text or "nonymi" in text or "EVIEW" in text or "LECTRONIC" in text:
-        found += [Header(m.start(), m.start(), "administrative") for m in _ATTESTATION.finditer(text)]
+    found += [Header(m.start(), m.start(), "administrative") for m in _ATTESTATION.finditer(text)]
     return _in_order(found)
 
 
@@ -201,12 +119,12 @@ def _before_colon(text: str, colon: int, found: list[Header]) -> Header | None:
     begins_line = line == 0 or text[line - 1] == "\n"
     # "FINDINGS AND\nIMPRESSION:": a name that began in the line before.
     wraps = name.isupper() and text[max(0, line - 2) : max(0, line - 1)].isupper()
-    kind = kind_of(name) if begins_line and len(name) <= _LONGEST and not wraps else None
+    kind = kind_of(name) if begins_line and len(name) <= LONGEST and not wraps else None
     if kind is not None:
-        start = line + prefix.index(name)
+        start = line
     else:
         last = name[-24:].replace("/", " ").rsplit(None, 1)[-1].lower()
-        inside = _inside_line(text, colon) if last in _LAST_WORDS else None
+        inside = _inside_line(text, colon) if last in LAST_WORDS else None
         if inside is not None:
             start, kind = inside
         elif begins_line and (start := _view_start(text, line, colon, found)) is not None:
@@ -225,13 +143,15 @@ def _before_colon(text: str, colon: int, found: list[Header]) -> Header | None:
 
 def _inside_line(text: str, colon: int) -> tuple[int, SectionKind] | None:
     """Return start and kind of a known name that ends at a colon, the longest first."""
-    begin = max(0, colon - _LONGEST)
+    begin = max(0, colon - LONGEST)
     tail = text[begin:colon]
     for match in re.finditer(r"(?<![\w/&-])[A-Za-z]", tail):
         name = tail[match.start() :].rstrip(" \t*")
         kind = KIND_OF.get(" ".join(name.lower().split()))
-        if kind is not None and ("\n" not in name or name.isupper()) and _may_stand(
-            text, begin + match.start(), name
+        if (
+            kind is not None
+            and ("\n" not in name or name.isupper())
+            and _may_stand(text, begin + match.start(), name)
         ):
             return begin + match.start(), kind
     return None
@@ -244,8 +164,10 @@ def _may_stand(text: str, start: int, name: str) -> bool:
         i -= 1
     if i < 0 or text[i] in "\r\n":
         return True
-    if name.endswith((" ", "-", "\u2013", "\u2014", ".")):  # without a colon: only after a full stop
-        return text[i] in ".!?:>"
+    if name.endswith(
+        (" ", "\t")
+    ):  # without a colon: not among other capitals, but before a word like "Clear"
+        return not text[i].isupper() or text[start + len(name) + 1 : start + len(name) + 2].islower()
     # Inside a line, "Impression:" heads a section only after a finished sentence, and only capitalised.
     return name.isupper() or (text[i] in ".!?]>;" and name[0].isupper())
 
@@ -275,7 +197,10 @@ def _after_who(text: str, i: int) -> int:
 
 def _is_summary_code(text: str, name: str, i: int) -> bool:
     """Return whether a summary is a code: "SUMMARY: 4-POSSIBLE SIGNIFICANT FINDINGS, MAY NEED ACTION"."""
-    return name[-7:].lower() == "summary" and re.match(r"\s{0,9}\d{1,2}\s?-\s?[A-Z]{2}", text[i : i + 16]) is not None
+    return (
+        name[-7:].lower() == "summary"
+        and re.match(r"\s{0,9}\d{1,2}\s?-\s?[A-Z]{2}", text[i : i + 16]) is not None
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -287,10 +212,9 @@ def kind_of(name: str) -> SectionKind | None:
         ('findings', 'impression', None)
     """
     key = " ".join(name.lower().split())
-    kind = KIND_OF.get(key)
-    if kind is None and len(key) >= 6 and name[0].isupper():
-        kind = next((KIND_OF[core] for core in _CORE if _one_edit_apart(key, core)), None)
-    return kind
+    if key in KIND_OF or len(key) < 6 or not name[0].isupper():
+        return KIND_OF.get(key)
+    return next((KIND_OF[core] for core in CORE if _one_edit_apart(key, core)), None)
 
 
 def _one_edit_apart(a: str, b: str) -> bool:

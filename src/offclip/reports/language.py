@@ -12,11 +12,11 @@ _HEAD = 500  # characters looked at
 _ENGLISH = re.compile(r" (?:the|is|of|are|with|and|was|has|THE|IS|OF|ARE|WITH|AND|WAS|HAS) ")
 # Words that stand in no English report. Those of PadChest are stems without accents: "sin hallazg patolog".
 _SPANISH = re.compile(
-    r"\b(?:hallazgos?|hallazg|impresi[oó]n|conclusi[oó]n|informaci[oó]n|(?:hemi)?t[oó]rax|radiograf[ií]as?|radiografi"
-    r"|rx de|no se|en el|de la|de los|sin|derrames?|derram|derech[oa]s?|derech|izquierd[oa]s?|izquierd|ambos|ambas"
-    r"|observan?|observ|aument(?:o|ad[oa]s?)?|silueta|siluet|pulmonar(?:es)?|pulm[oó]n(?:es)?|patol[oó]gic[oa]s?"
-    r"|patolog|parenquimatos[oa]s?|par[eé]nquima|parenquim\w{0,10}|costofr[eé]nic[oa]s?|costofren|cardiomegali"
-    r"|cardiomegalia|atelectasi|atelectasias?|infiltrados?|neumon[ií]as?|neumoni|neumot[oó]rax|marcapasos?"
+    r"\b(?:hallazgos?|hallazg|impresi[oó]n|conclusi[oó]n|informaci[oó]n|(?:hemi)?t[oó]rax|radiograf[ií]as?"
+    r"|radiografi|rx de|no se|en el|de la|de los|sin|derrames?|derram|derech[oa]s?|derech"
+    r"|izquierd[oa]s?|izquierd|ambos|ambas|observan?|observ|aument(?:o|ad[oa]s?)?|silueta|siluet|pulmonar(?:es)?|pulm[oó]n(?:es)?"
+    r"|patol[oó]gic[oa]s?|patolog|parenquimatos[oa]s?|par[eé]nquima|parenquim\w{0,10}"
+    r"|costofr[eé]nic[oa]s?|costofren|cardiomegalia?|atelectasi|atelectasias?|infiltrados?|neumon[ií]as?|neumoni|neumot[oó]rax|marcapasos?"
     r"|marcapas|granulom|enfisema|enfisem|previ[oa]s?|previ|comparaci[oó]n|estudios?|estudi|im[aá]gen(?:es)?|imag"
     r"|elongaci[oó]n|elongacion|engrosamientos?|engros|signos|cambios|cambi|libres?|libr|agud[oa]s?|agud|pinz\w{0,9}"
     r"|aparente|aparent|intersticial(?:es)?|escoliosis|fracturas?|fractur|cr[oó]nic[oa]s?|cronic|l[oó]bulos?|lobul"

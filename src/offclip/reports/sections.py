@@ -7,15 +7,16 @@ Indication, history, technique, comparison and notification name findings that t
 import re
 from dataclasses import dataclass
 
-from offclip.reports.headers import VIEW_WORD, Header, SectionKind, find_headers
+from offclip.reports.header_names import SectionKind
+from offclip.reports.headers import VIEW_WORD, Header, find_headers
 
 __all__ = ["Section", "SectionKind", "find_sections", "reading_sections"]
 
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*+")
-# A line drawn between a preliminary reading and the report.
-_RULE = re.compile(r"(?:\s|\n[ \t]{0,80}_{8,}+[ \t\r]{0,80}(?=\n|\Z))++\Z")
 # "COMPARISON: None. The lungs are clear.": where the report itself may begin.
-_FIRST_STATEMENT = re.compile(r"(?:[^.\n]{0,200}[._]|\s{0,9}[Nn]one(?: available)?)[ \t]{0,20}[\n ][ \t]{0,20}(?=[A-Z])")
+_FIRST_STATEMENT = re.compile(
+    r"(?:[^.\n]{0,200}[._]|\s{0,9}[Nn]one(?: available)?)[ \t]{0,20}[\n ][ \t]{0,20}(?=[A-Z])"
+)
 _CAPITALS_ONLY = re.compile(r"[^a-z\n]{0,120}")
 _NEVER_LAST = frozenset(("notification", "addendum", "wet_read", "recommendation", "administrative"))
 
@@ -55,10 +56,12 @@ def find_sections(text: str) -> tuple[Section, ...]:
         [('indication', 'cough.'), ('findings', 'Clear lungs.'), ('impression', 'Normal.')]
     """
     headers = find_headers(text)
-    if any(header.kind in ("wet_read", "addendum") for header in headers):
+    kinds = {header.kind for header in headers}
+    if "wet_read" in kinds or "addendum" in kinds:
         headers = _nested(headers)
     sections: list[Section] = []
-    start, kind = 0, "preamble"
+    start = 0
+    kind: SectionKind = "preamble"
     for header in headers:
         _append(sections, text, kind, start, header.start)
         _, start, kind = header
@@ -68,8 +71,11 @@ def find_sections(text: str) -> tuple[Section, ...]:
 
 def _append(sections: list[Section], text: str, kind: SectionKind, start: int, end: int) -> None:
     body = text[start:end].rstrip()
-    if body.endswith("___") and (rule := _RULE.search(body, max(0, len(body) - 400))):
-        body = body[: rule.start()]
+    while body.endswith("________"):  # a line drawn between a preliminary reading and the report
+        rest = body.rstrip("_").rstrip(" \t")
+        if rest and rest[-1] != "\n":
+            break
+        body = rest.rstrip()
     stripped = body.lstrip()
     if stripped:
         stop = start + len(body)
@@ -85,7 +91,9 @@ def _nested(headers: list[Header]) -> list[Header]:
     for i, header in enumerate(headers):
         if header.kind == "preamble":
             outer = None
-        elif (header.kind == "wet_read" and i < banner) or (header.kind == "addendum" and (seen or i < banner)):
+        elif (header.kind == "wet_read" and i < banner) or (
+            header.kind == "addendum" and (seen or i < banner)
+        ):
             outer = header.kind
         elif outer is None and header.kind in ("findings", "impression"):
             seen = True
@@ -139,7 +147,11 @@ def _last_paragraphs(text: str, sections: tuple[Section, ...]) -> Section | None
         gap = _PARAGRAPH.search(text, section.start, section.end)
         start = gap.end() if gap else section.start
         later = gap is not None or section.kind == "narrative" or section is not sections[0]
-        if later and (gap or section.kind in ("preamble", "narrative")) and not _is_title(text, start, section.end):
+        if (
+            later
+            and (gap or section.kind in ("preamble", "narrative"))
+            and not _is_title(text, start, section.end)
+        ):
             return Section("findings", start, section.end)
     return None
 

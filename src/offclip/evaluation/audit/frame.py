@@ -19,10 +19,19 @@ from offclip.data.study import LABELS
 from offclip.errors import DataError
 
 _BATCH = 20_000
-_COMPACT_AT = 500_000
+_COMPACT_AT = 200_000
 _MAKE = "A study table is made by 'offclip label'."
 _SHOWN = 4_000  # characters of a report on either side of a sentence
-_FRAME = {"key": pl.UInt64, "label": pl.String, "rule": pl.String, "row": pl.Int64, "position": pl.Int64}
+_EMPTY = pl.DataFrame(
+    schema={
+        "key": pl.UInt64,
+        "label": pl.String,
+        "rule": pl.String,
+        "row": pl.Int64,
+        "position": pl.Int64,
+        "count": pl.Int64,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +72,13 @@ def count_sentences(path: str | Path, seed: int) -> pl.DataFrame:
     Raises:
         DataError: The file is no study table or holds no sentence.
     """
-    parts: list[pl.DataFrame] = []
-    held = 0
+    merged, parts, held = _EMPTY, [], 0
     for first_row, batch in _batches(path, ("sentences",)):
         parts.append(_counted(_sentences(batch, first_row, path), seed))
         held += len(parts[-1])
-        if held > _COMPACT_AT:
-            parts = [_merged(parts)]
-            held = len(parts[0])
-            if held > _COMPACT_AT // 2:
-                held = 0  # many different sentences: merge again only after as many more
-    frame = _merged(parts) if parts else pl.DataFrame()
+        if held > max(_COMPACT_AT, len(merged)):
+            merged, parts, held = _merged([merged, *parts]), [], 0
+    frame = _merged([merged, *parts])
     if frame.is_empty():
         raise DataError(f"{path} holds no sentence to judge.", "Check how the table was made.")
     return frame
@@ -172,9 +177,7 @@ def _one_row_a_sentence(table: pl.DataFrame) -> pl.DataFrame:
     """Join the statements that were made of one sentence."""
     if not table.select("row", "place").is_duplicated().any():
         return table
-    rank = pl.col("label").replace_strict(
-        {"abnormal": 0, "normal": 1, "uncertain": 2}, return_dtype=pl.Int8
-    )
+    rank = pl.col("label").replace_strict({"abnormal": 0, "normal": 1, "uncertain": 2}, return_dtype=pl.Int8)
     return (
         table.with_columns(rank=rank)
         .sort("row", "place", "rank", "position")
@@ -184,8 +187,10 @@ def _one_row_a_sentence(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(table: pl.DataFrame, seed: int) -> pl.DataFrame:
-    unique = table.group_by("text", "label", "reason").agg(
-        pl.len().cast(pl.Int64).alias("count"), pl.struct("row", "position").min().alias("place")
+    unique = (
+        table.sort("row", "position")
+        .group_by("text", "label", "reason")
+        .agg(pl.len().cast(pl.Int64).alias("count"), pl.col("row", "position").first())
     )
     salt = str(seed).encode()
     keys = [_key(*row, salt=salt) for row in unique.select("text", "label", "reason").iter_rows()]
@@ -193,7 +198,8 @@ def _counted(table: pl.DataFrame, seed: int) -> pl.DataFrame:
         pl.Series("key", keys, pl.UInt64),
         "label",
         pl.col("reason").str.split(":").list.first().alias("rule"),
-        pl.col("place").struct.unnest(),
+        "row",
+        "position",
         "count",
     )
 

@@ -89,8 +89,8 @@ def combine(parts: Sequence[tuple[float, Estimate]]) -> Estimate:
 
     Example:
         >>> e = combine([(3, wilson(0.9, 50)), (1, wilson(0.5, 50))])
-        >>> round(e.value, 3), round(e.low, 3), round(e.high, 3)
-        (0.8, 0.709, 0.854)
+        >>> round(e.value, 2), round(e.low, 2), round(e.high, 2)
+        (0.8, 0.71, 0.85)
     """
     weights = np.array([weight for weight, _ in parts], float)
     weights /= weights.sum()

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -184,7 +183,7 @@ def draw_sample(path: str | Path, design: Design) -> Sample:
     seen = find_occurrences(path, places)
     items = tuple(
         Item(
-            f"{row['key']:016x}",
+            f"s{row['key']:016x}",  # the letter keeps a spreadsheet from reading a number
             row["stratum"],
             row["label"],
             seen[row["key"]].reason,
@@ -193,7 +192,6 @@ def draw_sample(path: str | Path, design: Design) -> Sample:
             seen[row["key"]],
         )
         for row in rows
-        if row["label"] in get_args(Label)
     )
     return Sample(design, items, tuple(strata), _sha256(items, strata))
 
@@ -212,7 +210,7 @@ def allocate(n: int, sizes: Sequence[int], units: Sequence[int], minimum: int) -
 
     Example:
         >>> allocate(100, [9000, 900, 100], [500, 90, 20], 10)
-        [81, 10, 9]
+        [80, 10, 10]
         >>> allocate(10, [50, 50], [2, 50], 0)
         [2, 8]
     """
@@ -253,7 +251,7 @@ def draw_proportional(sizes: np.ndarray, n: int, start: float) -> tuple[np.ndarr
 
     Example:
         >>> draw_proportional(np.array([100, 1, 1, 1, 1]), 3, 0.5)
-        (array([0, 1, 3]), array([1. , 0.5, 0.5]))
+        (array([0, 2, 4]), array([1. , 0.5, 0.5]))
     """
     probability = np.ones(len(sizes))
     certain = np.full(len(sizes), fill_value=n >= len(sizes))

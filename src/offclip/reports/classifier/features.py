@@ -151,6 +151,7 @@ def _words(sentence: str) -> list[str]:
     return [_plain(word) for word in _WORD.findall(sentence[:LONGEST].lower())]
 
 
+@lru_cache(maxsize=65_536)
 def _plain(word: str) -> str:
     if word[:1].isdigit():
         return "0"
@@ -205,7 +206,8 @@ def _unique(
     """Fold hashes into columns, keep each once a row, and give every row length 1."""
     mixed = (hashes ^ (hashes >> np.uint64(29))) * _MIX
     columns = (mixed >> np.uint64(64 - config.bits)).astype(np.int64)
-    cells = np.unique((rows << config.bits) | columns)
+    cells = np.sort((rows << config.bits) | columns)
+    cells = cells[np.diff(cells, prepend=-1) != 0]
     rows, columns = cells >> config.bits, cells & (config.columns - 1)
     weights = 1.0 / np.sqrt(np.maximum(np.bincount(rows, minlength=count), 1))
     return rows, columns, weights[rows].astype(np.float32)

@@ -1,14 +1,15 @@
-"""Checks what a model answers. Servers ignore fields they do not know, so a schema that was sent proves nothing.
+"""Checks what a model answers.
 
-An answer is data from outside: it is parsed as JSON within limits, never evaluated, and whatever is not
-exactly of the asked form is refused, item by item.
+Servers ignore fields they do not know, so a schema that was sent proves nothing. An answer is data from
+outside: it is parsed as JSON within limits, never evaluated, and whatever is not exactly of the asked form is
+refused, item by item.
 """
 
 import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from offclip.reports.labels import Label, Statement
 from offclip.reports.llm.errors import LlmError
@@ -125,9 +126,7 @@ def read_item(item: dict[str, Any]) -> Answer:
     """
     if set(item) != {"label", "statements"}:
         raise LlmError("an item with other fields than id, label, statements")
-    label, rows = item["label"], item["statements"]
-    if not isinstance(label, str) or label not in LABELS:
-        raise LlmError("an unknown label")
+    label, rows = _read_label(item["label"]), item["statements"]
     if not isinstance(rows, list) or len(rows) > _MOST_STATEMENTS:
         raise LlmError(f"statements that are not a list of at most {_MOST_STATEMENTS}")
     statements = tuple(dict.fromkeys(_read_statement(row) for row in rows))
@@ -141,12 +140,16 @@ def read_item(item: dict[str, Any]) -> Answer:
     return Answer(label, statements)
 
 
+def _read_label(label: Any) -> Label:
+    if not isinstance(label, str) or label not in LABELS:
+        raise LlmError("an unknown label")
+    return cast(Label, label)
+
+
 def _read_statement(row: Any) -> Statement:
     if not isinstance(row, dict) or set(row) != {"statement", "label"}:
         raise LlmError("a statement with other fields than statement and label")
-    text, label = row["statement"], row["label"]
-    if not isinstance(label, str) or label not in LABELS:
-        raise LlmError("a statement with an unknown label")
+    text, label = row["statement"], _read_label(row["label"])
     # What a sentence smuggles in ("ignore the above and write ...") seldom has the form of a prompt.
     if not isinstance(text, str) or len(text) > _LONGEST_STATEMENT or not _STATEMENT.fullmatch(text):
         raise LlmError("a statement that is not one short line 'There is ... .'")

@@ -13,14 +13,14 @@ _GUIDELINE = """\
 You label single sentences of chest X-ray reports. Judge each sentence by itself, as a radiologist reads it.
 
 Labels:
-- "abnormal": the sentence asserts a deviation from a normal chest image that is present now: acute or chronic, \
-new, stable, persisting or improving. A sentence with a normal and an abnormal part is abnormal. "Not excluded", \
-"has not resolved" and "nearly resolved" deny nothing.
-- "normal": the sentence asserts normality or absence: "no ...", "clear", "within normal limits", "upper limits \
-of normal", a finding that has resolved, a device that was removed. "No X, although the sensitivity is limited" \
-is normal.
-- "uncertain": the sentence is about technique, views, comparison, recommendation, communication or history, is \
-cut off, or says "unchanged" without saying what.
+- "abnormal": the sentence asserts a deviation from a normal chest image that is present now: acute or \
+chronic, new, stable, persisting or improving. A sentence with a normal and an abnormal part is abnormal. \
+"Not excluded", "has not resolved" and "nearly resolved" deny nothing.
+- "normal": the sentence asserts normality or absence: "no ...", "clear", "within normal limits", \
+"upper limits of normal", a finding that has resolved, a device that was removed. "No X, although the \
+sensitivity is limited" is normal.
+- "uncertain": the sentence is about technique, views, comparison, recommendation, communication or history, \
+is cut off, or says "unchanged" without saying what.
 XXXX and ___ stand for words that were removed; read through them.
 """
 _FORM = """\
@@ -33,8 +33,8 @@ Answer with one JSON object and nothing else:
 - "statements" restates the findings of the sentence, each on its own and on one line, in one of two forms: \
 "There is <finding> of <location>." (without "of <location>" where no place is given), or \
 "There is no <finding>.". Use the words of the report; no measurements, no dates, no names. At most 8.
-- Each statement has its own label. An abnormal sentence has at least one abnormal statement. A normal sentence \
-has at least one normal statement and none that is abnormal; where it names no finding, write \
+- Each statement has its own label. An abnormal sentence has at least one abnormal statement. A normal \
+sentence has at least one normal statement and none that is abnormal; where it names no finding, write \
 "There is no finding.". An uncertain sentence has no statement: [].
 
 Example: for {"sentences": [{"id": "c1", "text": "No pneumothorax, but a small left effusion."}]} answer
@@ -44,7 +44,8 @@ Example: for {"sentences": [{"id": "c1", "text": "No pneumothorax, but a small l
 _SWITCHES = {
     "devices": "Tubes, lines, catheters, pacemakers and foreign bodies in place",
     "postoperative": "Post-operative change: clips, sternotomy wires, status post",
-    "chronic": "Benign and old change: granuloma, calcification, tortuous aorta, degenerative spine, scar, emphysema",
+    "chronic": "Benign and old change: granuloma, calcification, tortuous aorta, degenerative spine, "
+    "scar, emphysema",
     "volumes": "Low or high lung volumes, poor inspiration",
     "borderline": '"Borderline enlarged"',
     "hedges": "A finding that is only possible, probable, questioned or cannot be excluded",

@@ -1,7 +1,7 @@
 """One request: some sentences with their ids, and the body that is sent."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from offclip.reports.conventions import Conventions
 from offclip.reports.llm.config import LlmConfig
 from offclip.reports.llm.prompt import PROMPT_VERSION, SCHEMA, system_prompt
+from offclip.reports.llm.unique import one_line
 
 # Bounds the prompt where sentences are long, whatever `sentences_per_request` says.
 _REQUEST_CHARACTERS = 12_000
@@ -65,11 +66,18 @@ class Requests:
         self.config = config
         self.system = system_prompt(conventions)
         # A change of any word of the instructions makes other questions of the same sentences.
-        self._salt = json.dumps([config.model, PROMPT_VERSION, self.system, SCHEMA])
+        self._hash = sha256(json.dumps([config.model, PROMPT_VERSION, self.system, SCHEMA]).encode())
 
     def question(self, text: str) -> Question:
         """Return the question for a sentence on one line."""
-        return Question(sha256(f"{self._salt}\n{json.dumps(text)}".encode()).hexdigest(), text)
+        digest = self._hash.copy()
+        digest.update(f"\n{json.dumps(text)}".encode())
+        return Question(digest.hexdigest(), text)
+
+    def questions(self, sentences: Iterable[str]) -> list[Question]:
+        """Return the different questions among sentences, in order; blank and overlong ones are not asked."""
+        texts = dict.fromkeys(map(one_line, sentences))
+        return [self.question(text) for text in texts if 0 < len(text) <= self.config.max_characters]
 
     def split(self, questions: Sequence[Question], size: int | None = None) -> Iterator[Request]:
         """Yield requests of at most `size` questions (`sentences_per_request` by default)."""
@@ -114,8 +122,7 @@ def _with_ids(questions: Sequence[Question]) -> dict[str, Question]:
 
     A model that leaves a sentence out is apt to number the rest anew; such names it cannot make up.
     """
-    for length in range(_ID_LENGTH, 65):
-        named = {question.key[:length]: question for question in questions}
-        if len(named) == len(questions):
-            break
-    return named
+    length = _ID_LENGTH
+    while length < 64 and len({question.key[:length] for question in questions}) < len(questions):
+        length += 1
+    return {question.key[:length]: question for question in questions}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from offclip.errors import DataError
+from offclip.reports.language import check_supported
 from offclip.reports.sections import reading_sections
 from offclip.reports.sentences import split_sentences
 
@@ -22,7 +24,7 @@ def unique_sentences(texts: Iterable[str]) -> list[str]:
     """Return the different sentences of findings and impression of reports, in order of appearance.
 
     Args:
-        texts: Reports.
+        texts: Reports; those that labelling refuses, such as Spanish ones, give nothing.
 
     Example:
         >>> unique_sentences(["FINDINGS: Clear lungs. No effusion.", "IMPRESSION: Clear  lungs."])
@@ -30,6 +32,10 @@ def unique_sentences(texts: Iterable[str]) -> list[str]:
     """
     seen: dict[str, None] = {}
     for text in texts:
+        try:
+            check_supported(text)
+        except DataError:
+            continue
         for section in reading_sections(text):
             for sentence in split_sentences(text, section.start, section.end):
                 seen.setdefault(one_line(sentence.text))

@@ -1,0 +1,108 @@
+"""`offclip labeller batch-export` and `batch-import`: the LLM labeller by way of files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from offclip.reports.config import LabellingConfig
+
+# What the services of this form take in one file, at the most.
+_MOST_REQUESTS = 50_000
+_SHOWN = 10
+
+Config = Annotated[Path | None, typer.Option(help="TOML file with \\[llm] and \\[conventions].")]
+Model = Annotated[str | None, typer.Option(help="Name of the model; wins over the file.")]
+Cache = Annotated[Path | None, typer.Option(help="File that keeps the answers; wins over the file.")]
+
+
+def batch_export(
+    reports: Annotated[
+        Path, typer.Argument(help="CSV or Parquet with 'report', or 'findings', 'impression'.")
+    ],
+    out: Annotated[Path, typer.Option(help="Requests to write, one a line.")] = Path("requests.jsonl"),
+    config: Config = None,
+    model: Model = None,
+    cache: Cache = None,
+) -> None:
+    """Write the questions to a language model as a batch file. Nothing is sent.
+
+    Example: [bold]offclip labeller batch-export reports.csv --out requests.jsonl --config label.toml[/bold]
+    """
+    from offclip.data.files import atomic_path
+    from offclip.reports.llm.batch import batch_line, batch_requests
+    from offclip.reports.llm.unique import unique_sentences
+
+    settings = _settings(config, model, cache)
+    sentences = unique_sentences(_texts(reports))
+    requests = batch_requests(sentences, settings.llm, settings.conventions)
+    with atomic_path(out) as temporary:
+        temporary.touch(mode=0o600)  # report text: for its owner alone
+        with temporary.open("w", encoding="utf-8", newline="\n") as handle:
+            handle.writelines(f"{batch_line(request)}\n" for request in requests)
+    asked = sum(len(request.questions) for request in requests)
+    print(f"{len(sentences):,} different sentences; {asked:,} of them in {len(requests):,} requests.")
+    if len(requests) > _MOST_REQUESTS:
+        print(f"A service may take {_MOST_REQUESTS:,} requests a file: cut it with 'split --lines'.")
+    print(f"{out} holds report text. Read 'Privacy' in docs/llm.md before it leaves this machine.")
+    print(f"Wrote {out}")
+
+
+def batch_import(
+    results: Annotated[Path, typer.Argument(help="Results of the service, JSONL.")],
+    requests: Annotated[Path, typer.Option(help="The requests as exported.")] = Path("requests.jsonl"),
+    config: Config = None,
+    model: Model = None,
+    cache: Cache = None,
+) -> None:
+    """Check the results of a batch and put the good answers into the cache.
+
+    Example: [bold]offclip labeller batch-import results.jsonl --config label.toml[/bold]
+    """
+    from offclip.reports.llm.batch import import_results
+
+    settings = _settings(config, model, cache)
+    done = import_results(results, requests, settings.llm, settings.conventions)
+    print(f"{done.added:,} answers added to {settings.llm.cache_path}; {done.known:,} were there before.")
+    for bad in done.bad[:_SHOWN]:
+        print(f"{results}, line {bad.line}: {bad.reason}")
+    if len(done.bad) > _SHOWN:
+        print(f"... and {len(done.bad) - _SHOWN:,} more.")
+    if done.missing:
+        print(f"{done.missing:,} sentences are without an answer: export again to ask them alone.")
+
+
+def _settings(config: Path | None, model: str | None, cache: Path | None) -> LabellingConfig:
+    from offclip.reports.config import LabellingConfig, load_config
+
+    settings = load_config(config) if config else LabellingConfig()
+    llm = replace(
+        settings.llm,
+        model=settings.llm.model if model is None else model,
+        cache=settings.llm.cache if cache is None else str(cache),
+    )
+    return replace(settings, llm=llm)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Yield the reports of a table."""
+    from offclip.data.csv_table import read_table
+    from offclip.errors import DataError
+
+    table = read_table(path, ())
+    columns = [name for name in ("report", "findings", "impression") if name in table.columns]
+    if not columns:
+        raise DataError(
+            f"{path}: there is no text column.", "Name it 'report', or 'findings' and 'impression'."
+        )
+    for row in table.select(columns).iter_rows(named=True):
+        parts = [f"{name.upper()}: {row[name]}" for name in ("findings", "impression") if row.get(name)]
+        text = row.get("report") or "\n".join(parts)
+        if text:
+            yield text
