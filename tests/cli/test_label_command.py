@@ -77,8 +77,23 @@ def test_options_win_over_the_file(tmp_path):
     assert config.labeller == "rules"
     assert config.lexicon == (tmp_path / "a.toml", tmp_path / "b.toml")
     assert make_config(tmp_path / "label.toml", None, [], None).labeller == "llm"
+    assert not config.llm.allow_remote
+    assert make_config(None, None, [], None, allow_remote=True).llm.allow_remote
     with pytest.raises(ConfigError, match="--undecided maybe"):
         make_config(None, None, [], "maybe")
+
+
+def test_a_dry_run_prints_what_a_model_would_be_asked_and_writes_nothing(texts, tmp_path, capsys):
+    config = tmp_path / "label.toml"
+    config.write_text(f'labeller = "llm"\n[llm]\nmodel = "m"\ncache = "{tmp_path / "cache.jsonl"}"\n')
+    command = ["label", texts, "--config", config, "--out", tmp_path / "s.parquet", "--dry-run"]
+    assert offclip(*command, "--price-in", "1", "--price-out", "2") == 0
+    out = capsys.readouterr().out
+    assert "5 different" in out
+    assert "Small effusion." in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["label.toml", "texts"]
+    assert offclip(*command, "--labeller", "rules") == 2
+    assert "labeller rules asks nobody" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

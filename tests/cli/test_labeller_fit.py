@@ -25,7 +25,7 @@ def reports(tmp_path):
 
 
 def test_it_writes_a_labeller_and_says_how_good_it_is(reports, tmp_path, capsys):
-    (tmp_path / "hand.csv").write_text("sentence,label\nThe floop is odd.,abnormal\nAll fine there.,normal\n")
+    (tmp_path / "hand.csv").write_text("sentence,label\nThe floop is odd.,abnormal\nSmall mass.,normal\n")
     arguments = ["labeller", "fit", reports, "--labels", tmp_path / "hand.csv", "--validation", "0.4"]
     assert offclip(*arguments, "--out", tmp_path / "a", "--seed", 3) == 0
     out = capsys.readouterr().out
@@ -34,8 +34,9 @@ def test_it_writes_a_labeller_and_says_how_good_it_is(reports, tmp_path, capsys)
     assert "held-out sentences" in out
     assert "labels by hand that it was not taught" in out
     assert "floop" not in out
-    assert load_labeller(tmp_path / "a", RuleLabeller())("the floop is ODD").label == "uncertain"
-    assert load_labeller(tmp_path / "a", RuleLabeller())("the floop is ODD.").reason == "classifier:hand"
+    labeller = load_labeller(tmp_path / "a", RuleLabeller())
+    assert labeller("the floop is ODD.").label == "abnormal"
+    assert (labeller("small MASS.").label, labeller("small MASS.").reason) == ("normal", "classifier:hand")
     assert json.loads((tmp_path / "a" / "card.json").read_text())["training"]["config"]["seed"] == 3
     assert offclip(*arguments, "--out", tmp_path / "b", "--seed", 3) == 0
     for file in (tmp_path / "a").iterdir():

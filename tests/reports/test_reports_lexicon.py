@@ -63,7 +63,9 @@ def test_a_phrase_is_found_after_the_automaton_forgot(monkeypatch: pytest.Monkey
     assert [m.payload for m in index.scan(words)] == ["gap", "prefix", "prefix", "gap"] * 3
 
 
-@pytest.mark.parametrize("text", ["No mass.", "a .. b . <br> br c", "İstanbul İ mass", "w/o s/p x/y 1.5", "__ _ ___"])
+@pytest.mark.parametrize(
+    "text", ["No mass.", "a .. b . <br> br c", "İstanbul İ mass", "w/o s/p x/y 1.5", "__ _ ___"]
+)
 def test_spans_are_those_of_the_words(text: str) -> None:
     words = tokenize(text)
     found = spans(text, words)

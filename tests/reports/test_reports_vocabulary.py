@@ -43,7 +43,9 @@ def test_the_sets_that_are_whole_have_all_their_classes(name: str, size: int) ->
 
 
 def test_the_weightiest_statement_of_a_class_counts() -> None:
-    report = label_report("Possible effusion. No pneumothorax. Small right effusion. Correlate for pneumonia.")
+    report = label_report(
+        "Possible effusion. No pneumothorax. Small right effusion. Correlate for pneumonia."
+    )
     assert classes_named(report.mentions, "chexpert") == {
         "Pleural Effusion": "present",
         "Pneumothorax": "absent",

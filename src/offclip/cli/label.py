@@ -11,7 +11,7 @@ from rich.table import Table
 
 from offclip.cli.console import console, progress_bar
 from offclip.data.labelling import LabelSummary, label_archive
-from offclip.data.sources import SourceFormat, SourceOptions
+from offclip.data.sources import FoundStudy, SourceFormat, SourceOptions, open_source
 from offclip.data.study import LABELS, SPLITS
 from offclip.errors import ConfigError
 from offclip.reports.config import LabellingConfig, load_config
@@ -37,8 +37,38 @@ def run_label(
     print_summary(summary)
 
 
+def print_estimate(
+    reports: Path,
+    config: LabellingConfig,
+    source: SourceOptions,
+    price_in: float | None,
+    price_out: float | None,
+) -> None:
+    """Prints what a language model would be asked, and what that costs; asks nothing.
+
+    Raises:
+        ConfigError: The labeller is none that asks.
+    """
+    from offclip.reports.llm import estimate, unique_sentences
+    from offclip.reports.llm.estimate import estimate_text
+
+    if config.labeller != "llm":
+        raise ConfigError(
+            f"--dry-run: labeller {config.labeller} asks nobody.", "Give --labeller llm with it."
+        )
+    texts = (found.report for found in open_source(reports, source).read() if isinstance(found, FoundStudy))
+    print(
+        estimate_text(estimate(unique_sentences(texts), config.llm, price_in, price_out, config.conventions))
+    )
+
+
 def make_config(
-    path: Path | None, labeller: str | None, lexicon: Sequence[Path], undecided: str | None
+    path: Path | None,
+    labeller: str | None,
+    lexicon: Sequence[Path],
+    undecided: str | None,
+    *,
+    allow_remote: bool = False,
 ) -> LabellingConfig:
     """The configuration of a file with what was typed over it.
 
@@ -54,6 +84,8 @@ def make_config(
             known = ", ".join(get_args(Label))
             raise ConfigError(f"--undecided {undecided} is unknown.", f"Known: {known}.")
         config = replace(config, conventions=replace(config.conventions, undecided=label))
+    if allow_remote:
+        config = replace(config, llm=replace(config.llm, allow_remote=True))
     return replace(config, lexicon=(*config.lexicon, *lexicon))
 
 

@@ -97,6 +97,18 @@ def label(
     resplit: Annotated[
         bool, typer.Option("--resplit", help="Split by patient anew, whatever the input says.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="For llm: print what would be asked, and ask nothing.")
+    ] = False,
+    price_in: Annotated[
+        float | None, typer.Option(min=0, help="For --dry-run: price of a million prompt tokens.")
+    ] = None,
+    price_out: Annotated[
+        float | None, typer.Option(min=0, help="For --dry-run: price of a million answer tokens.")
+    ] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="For llm: let report text leave this machine.")
+    ] = False,
 ) -> None:
     """Turn reports into labelled sentences, prompts and pair labels.
 
@@ -104,15 +116,14 @@ def label(
 
     Example: [bold]offclip label reports.csv --out studies.parquet[/bold]
     """
-    from offclip.cli.label import make_config, make_options, run_label
+    from offclip.cli.label import make_config, make_options, print_estimate, run_label
 
-    run_label(
-        reports,
-        out,
-        make_config(config, labeller, lexicon or [], undecided),
-        make_options(form, images, resplit=resplit),
-        workers,
-    )
+    chosen = make_config(config, labeller, lexicon or [], undecided, allow_remote=allow_remote)
+    options = make_options(form, images, resplit=resplit)
+    if dry_run:
+        print_estimate(reports, chosen, options, price_in, price_out)
+    else:
+        run_label(reports, out, chosen, options, workers)
 
 
 @app.command()

@@ -166,6 +166,11 @@ class _Run:
         """How many processes to use, no more than there are batches."""
         if wanted is None:
             wanted = 1 if self._config.labeller == "llm" else available_cores()
+        if wanted > 1 and self._config.labeller == "llm":
+            raise ConfigError(
+                f"--workers {wanted}: a language model is asked by one process.",
+                "Set 'concurrency' in the table [llm] of the configuration instead.",
+            )
         if wanted < 1:
             raise ConfigError(f"--workers {wanted} is no number of processes.", "Give 1 or more.")
         return max(1, min(wanted, len(self._jobs)))

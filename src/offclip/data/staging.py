@@ -102,10 +102,9 @@ class _Writer:
 
     def add(self, study: FoundStudy) -> str:
         """Adds a study, or the images of another row to it; returns what is wrong, or nothing."""
-        split = study.split or split_of(study.patient_id)
         query = "SELECT number, patient_id, split, report, source, row FROM studies WHERE study_id = ?"
         known = self._execute(query, (study.study_id,)).fetchone()
-        problem = _contradiction(known, study, split) or self._doubled_image(study)
+        problem = _contradiction(known, study) or self._doubled_image(study)
         if problem:
             return problem
         if known is None:
@@ -113,7 +112,15 @@ class _Writer:
             self._execute(
                 "INSERT INTO studies (number, study_id, patient_id, split, source, row, report) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (number, study.study_id, study.patient_id, split, study.source, study.row, study.report),
+                (
+                    number,
+                    study.study_id,
+                    study.patient_id,
+                    study.split,
+                    study.source,
+                    study.row,
+                    study.report,
+                ),
             )
             self._studies += 1
         else:
@@ -136,15 +143,15 @@ class _Writer:
         return ""
 
 
-def _contradiction(known: _Study | None, study: FoundStudy, split: str) -> str:
+def _contradiction(known: _Study | None, study: FoundStudy) -> str:
     """Why a row cannot belong to the study of the same id that is known."""
     if known is None:
         return ""
-    _, patient_id, known_split, report, source, row = known
+    _, patient_id, split, report, source, row = known
     for what, before, given in (
         ("patient", patient_id, study.patient_id),
         ("report", report, study.report),
-        ("split", known_split, split),
+        ("split", split or split_of(patient_id), study.split or split_of(study.patient_id)),
     ):
         if before != given and study.row:
             return f"study {study.study_id} stands in the table twice, with another {what} in row {row}"
@@ -163,6 +170,12 @@ def _storable(text: str) -> str:
 
 
 def _check_splits(database: sqlite3.Connection, name: str) -> None:
+    """Refuses a patient in two splits. A hash of the patient, where the split is empty, gives one alone."""
+    (given,) = database.execute("SELECT EXISTS (SELECT 1 FROM studies WHERE split != '')").fetchone()
+    if not given:
+        return
+    database.create_function("split_of", 1, split_of, deterministic=True)
+    database.execute("UPDATE studies SET split = split_of(patient_id) WHERE split = ''")
     leaking = (
         "FROM (SELECT patient_id, GROUP_CONCAT(DISTINCT split) AS splits FROM studies "
         "GROUP BY patient_id HAVING COUNT(DISTINCT split) > 1)"
@@ -202,7 +215,15 @@ class Staged:
                 "WHERE number >= ? AND number < ? ORDER BY number"
             )
             return [
-                FoundStudy(study_id, patient_id, split, report, tuple(images.get(number, ())), source, row)
+                FoundStudy(
+                    study_id,
+                    patient_id,
+                    split or split_of(patient_id),
+                    report,
+                    tuple(images.get(number, ())),
+                    source,
+                    row,
+                )
                 for number, study_id, patient_id, split, report, source, row in self._database.execute(
                     query, (start, stop)
                 )

@@ -39,14 +39,12 @@ class Clause:
         negation: The first words that deny something.
         non_finding: The first words that ask, recommend or speak of the examination.
         unchanged: The first words that say nothing but "as before".
-        context: The first words that speak of the film, the examination or the patient.
         start: Its first word in the sentence.
         end: One past its last.
     """
 
     __slots__ = (
         "asking",
-        "context",
         "denied_at",
         "denying",
         "end",
@@ -67,7 +65,6 @@ class Clause:
         self.negation = ""
         self.non_finding = ""
         self.unchanged = ""
-        self.context = ""
         self.start = start
         self.end = start
         self.denying = ""  # the words in force; empty where none are
@@ -85,14 +82,12 @@ class Clause:
             return "negated", self.denying
         return ("hedged", self.hedging) if self.hedging else ("asserted", "")
 
-    def change_back(
-        self, was: tuple[Status, ...], status: Status, cue: str, only: str | None = None
-    ) -> None:
+    def change_back(self, was: tuple[Status, ...], status: Status, cue: str, only: str | None = None) -> None:
         """Change the findings of the last comma segment that have one of the statuses `was`."""
         for found in self.found[-_REACH:]:
-            if found.segment == self.segment and found.status in was:
-                if only is None or found.term.group == only:
-                    found.status, found.cue = status, cue
+            meant = found.segment == self.segment and found.status in was
+            if meant and (only is None or found.term.group == only):
+                found.status, found.cue = status, cue
 
     def assert_back(self) -> None:
         """Take back a negation: "no effusion, chest tube in place"."""
@@ -101,7 +96,9 @@ class Clause:
             self.change_back(("negated",), "asserted", "")
 
 
-def read_clauses(words: Sequence[str], matches: Sequence[Match[Cue | Term]], lexicon: Lexicon) -> list[Clause]:
+def read_clauses(
+    words: Sequence[str], matches: Sequence[Match[Cue | Term]], lexicon: Lexicon
+) -> list[Clause]:
     """Read the clauses of a sentence.
 
     Args:
@@ -137,6 +134,8 @@ def read_clauses(words: Sequence[str], matches: Sequence[Match[Cue | Term]], lex
         kind = payload.kind
         cue = words[first] if last - first == 1 else " ".join(words[first:last])
         if kind == "terminator":
+            if last == len(words):
+                break
             clause.end = first
             clause = Clause(last, "" if cue in (".", ";") else clause.hedging)
             clauses.append(clause)
@@ -155,10 +154,11 @@ def _comma(clause: Clause, words: Sequence[str], i: int, lexicon: Lexicon) -> No
 
 def _apply(kind: str, cue: str, clause: Clause, following: str) -> None:
     """Let a cue act on its clause; `following` is the word behind it."""
-    if kind == "negation" or kind == "bare_negation":
+    if kind == "negation":
         clause.denying, clause.denied_at = cue, clause.segment
-        if kind == "negation":
-            clause.negation = clause.negation or cue
+        clause.negation = clause.negation or cue
+    elif kind == "bare_negation":
+        clause.denying, clause.denied_at = cue, clause.segment
     elif kind == "normal":
         clause.normal = clause.normal or cue
     elif kind == "normal_back":
@@ -176,8 +176,6 @@ def _apply(kind: str, cue: str, clause: Clause, following: str) -> None:
         clause.unchanged = clause.unchanged or cue
     elif kind == "unchanged":
         clause.unchanged = clause.unchanged or cue
-    elif kind == "context":
-        clause.context = clause.context or cue
     elif kind == "closer":
         if following == ",":
             clause.denying = ""

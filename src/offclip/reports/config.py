@@ -1,11 +1,11 @@
 """The configuration of a labeller: one TOML file, or the same fields from Python.
 
-    labeller = "rules"              # "rules", "llm", or a folder made by `offclip labeller fit`
-    lexicon = ["own.toml"]          # relative to this file
+A file looks so; paths in it are relative to it:
 
+    labeller = "rules"              # "rules", "llm", or a folder made by `offclip labeller fit`
+    lexicon = ["own.toml"]
     [conventions]
     devices = false
-
     [llm]
     model = "qwen3"
 """

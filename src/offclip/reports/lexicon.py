@@ -30,7 +30,6 @@ CueKind = Literal[
     "closer",
     "assertion",
     "unchanged",
-    "context",
     "neutral",
 ]
 Detail = Literal["named", "sign", "generic"]
@@ -94,6 +93,7 @@ class Lexicon:
 
     Attributes:
         index: Cues and findings.
+        context: Words that speak of the film, the examination or the patient.
         implied: Structures, and the finding that is absent where they are normal.
         attributes: Sides and zones, such as `"left lower lung"`, and severities.
         openers: Words that, after a comma, begin a new statement.
@@ -102,6 +102,7 @@ class Lexicon:
     """
 
     index: PhraseIndex[Cue | Term]
+    context: PhraseIndex[bool]
     implied: PhraseIndex[str]
     attributes: PhraseIndex[Attribute]
     openers: frozenset[str]
@@ -152,7 +153,7 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
     if table.get("schema") != _SCHEMA:
         raise ConfigError(f"{where}: 'schema' must be {_SCHEMA}.", _CHECK_REMEDY)
     _known(table, ("schema", "cues", "finding", "refine", "implied", "places", "severity"), where)
-    _known(table.get("cues", {}), (*CUE_KINDS, "opener"), where)
+    _known(table.get("cues", {}), (*CUE_KINDS, "context", "opener"), where)
     for place in table.get("places", {}):
         if not set(place.split()) <= _PLACE_WORDS:
             raise ConfigError(
@@ -189,12 +190,14 @@ def load_lexicon(*paths: Path) -> Lexicon:
     refine: list[tuple[str, tuple[str, ...], str]] = []
     terms: dict[str, Term] = {}
     openers: set[str] = set()
+    context: list[str] = []
     for path in (*paths, None):
         where, table = _read(path)
         for kind in CUE_KINDS:
             cue = Cue(cast(CueKind, kind))
             entries += [(phrase, cue) for phrase in _texts(table.get("cues", {}), kind, where)]
         openers.update(_texts(table.get("cues", {}), "opener", where))
+        context += _texts(table.get("cues", {}), "context", where)
         for finding in table.get("finding", []):
             term = _term(finding, where)
             terms.setdefault(term.name, term)
@@ -220,6 +223,7 @@ def load_lexicon(*paths: Path) -> Lexicon:
         index = PhraseIndex(entries, ("and", "or", *(phrase for phrase in stops if " " not in phrase)))
         return Lexicon(
             index,
+            PhraseIndex((phrase, True) for phrase in context),
             PhraseIndex(implied),
             PhraseIndex(attributes),
             frozenset(openers),

@@ -8,7 +8,7 @@ looking at a word costs a single dictionary lookup.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Payload = TypeVar("Payload")
 
@@ -44,7 +44,10 @@ def tokenize(text: str) -> list[str]:
 
 
 def spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where each word of `words = tokenize(text)` stands, as character offsets `(start, end)`.
+    """Return where each of `words`, the first words of `tokenize(text)`, stands in the text.
+
+    Returns:
+        Character offsets `(start, end)`.
 
     Example:
         >>> spans("No mass.", ["no", "mass", "."])
@@ -190,6 +193,10 @@ class _State(Generic[Payload]):
         self.following: dict[str, _State[Payload] | None] = {}
 
 
+# A step that was not taken yet; `None` is a step that leads nowhere.
+_UNKNOWN: Any = object()
+
+
 class PhraseIndex(Generic[Payload]):
     """Finds phrases in a row of words: from left to right, the longest first, never overlapping.
 
@@ -227,29 +234,31 @@ class PhraseIndex(Generic[Payload]):
     def scan(self, words: Sequence[str]) -> list[Match[Payload]]:
         """Return the phrases in `words`, in order."""
         found: list[Match[Payload]] = []
-        first = self._root.following
+        beginning = self._root.following.get
         i, n = 0, len(words)
         while i < n:
             word = words[i]
-            state = first[word] if word in first else self._step(self._root, word)
+            state = beginning(word, _UNKNOWN)
+            if state is _UNKNOWN:
+                state = self._step(self._root, word)
+            i += 1
             if state is None:
-                i += 1
                 continue
-            payload, end, j = state.payload, i + 1, i + 1
-            while j < n:
-                word = words[j]
-                following = state.following
-                state = following[word] if word in following else self._step(state, word)
+            first, end, payload = i - 1, i, state.payload
+            while i < n:
+                word = words[i]
+                following = state.following.get(word, _UNKNOWN)
+                state = self._step(state, word) if following is _UNKNOWN else following
                 if state is None:
                     break
-                j += 1
-                if state.payload is not None:
-                    payload, end = state.payload, j
-            if payload is not None:
-                found.append(Match(payload, i, end))
-                i = end
-            else:
                 i += 1
+                if state.payload is not None:
+                    payload, end = state.payload, i
+            if payload is None:
+                i = first + 1
+            else:
+                found.append(Match(payload, first, end))
+                i = end
         return found
 
     def _step(self, state: _State[Payload], word: str) -> _State[Payload] | None:

@@ -68,30 +68,26 @@ class RuleLabeller:
         matches: Sequence[Match[Cue | Term]],
         clauses: Sequence[Clause],
     ) -> tuple[Mention, ...]:
-        if not any(clause.found for clause in clauses):
+        last = max((clause.found[-1].match.last for clause in clauses if clause.found), default=0)
+        if not last:
             return ()
-        offsets = spans(sentence, words)
-        attributes = self.lexicon.attributes.scan(words) if len(words) <= _LONGEST_LOCATED else []
+        offsets = spans(sentence, words[:last])
+        attributes = self.lexicon.attributes.scan(words) if len(words) <= _LONGEST_LOCATED else ()
         around = Surroundings(words, matches, attributes) if attributes else None
         mentions = []
         for clause in clauses:
             for found in clause.found:
                 _, first, last = found.match
-                term = self._refined(found, clause, words)
-                status = self._convened(term, found.status, clause)
+                term = found.term
+                if term.name in self.lexicon.refinements:
+                    term = self._refined(found, clause, words)
+                status, cue = found.status, found.cue
+                if status == "asserted" or status == "hedged":
+                    status = self._convened(term, status, clause)
                 location, severity = around.of(first, last) if around else ("", "")
+                start, end = offsets[first][0], offsets[last - 1][1]
                 mentions.append(
-                    Mention(
-                        term.name,
-                        status,
-                        term.group,
-                        term.detail,
-                        offsets[first][0],
-                        offsets[last - 1][1],
-                        found.cue,
-                        location,
-                        severity,
-                    )
+                    Mention(term.name, status, term.group, term.detail, start, end, cue, location, severity)
                 )
         return tuple(mentions)
 
@@ -105,16 +101,14 @@ class RuleLabeller:
         )
 
     def _refined(self, found: Found, clause: Clause, words: Sequence[str]) -> Term:
-        for index, better in self.lexicon.refinements.get(found.term.name, ()):
+        for index, better in self.lexicon.refinements[found.term.name]:
             first = max(clause.start, found.match.first - _WINDOW)
             if index.scan(words[first : min(clause.end, found.match.last + _WINDOW)]):
                 return better
         return found.term
 
     def _convened(self, term: Term, status: Status, clause: Clause) -> Status:
-        """Return the status after the conventions have had their say."""
-        if status not in ("asserted", "hedged"):
-            return status
+        """Return the status of a finding that is present after the conventions have had their say."""
         if term.weak and (clause.normal or clause.negation):
             return "negated"
         if not self.conventions.counts(term.group) or (status == "hedged" and not self.conventions.hedges):
@@ -138,11 +132,12 @@ class RuleLabeller:
             return "normal", f"negated:{denied}"
         if non_finding:
             return "uncertain", f"non-finding:{non_finding}"
-        for clause in clauses:
-            if clause.unchanged:
-                return "uncertain", f"unchanged:{clause.unchanged}"
-            if clause.context:
-                return "uncertain", f"context:{clause.context}"
+        unchanged = next((clause.unchanged for clause in clauses if clause.unchanged), "")
+        if unchanged:
+            return "uncertain", f"unchanged:{unchanged}"
+        context = self.lexicon.context.scan(words)
+        if context:
+            return "uncertain", f"context:{' '.join(words[context[0].first : context[0].last])}"
         if sum(len(word) > 2 and word != "xxxx" for word in words) < _FEWEST_WORDS:
             return "uncertain", "fragment"
         return self.conventions.undecided, "undecided"

@@ -40,7 +40,7 @@ def test_the_sentence_used_here_is_unknown_to_the_rules():
         ((0.97, 0.03, 0.0), "uncertain", ("normal", "classifier:0.97")),
         ((0.4, 0.0, 0.6), "uncertain", ("uncertain", "undecided")),
         ((0.4, 0.0, 0.6), "abnormal", ("abnormal", "classifier:0.60")),
-        ((0.7, 0.0, 0.3), "abnormal", ("uncertain", "classifier:0.30")),
+        ((0.8, 0.0, 0.2), "abnormal", ("uncertain", "classifier:0.20")),
         ((0.98, 0.0, 0.02), "abnormal", ("normal", "classifier:0.98")),
     ],
 )

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save
 from offclip.errors import CheckpointError, ConfigError
 from offclip.reports import Conventions, RuleLabeller
 from offclip.reports.classifier import HandLabel, load_labeller
-from offclip.reports.classifier.folder import FORMAT, check_target, save_fitted, write_labeller
+from offclip.reports.classifier.card import FORMAT
+from offclip.reports.classifier.folder import check_target, save_fitted, write_labeller
 from offclip.reports.config import LabellingConfig
 
 RULES = RuleLabeller()

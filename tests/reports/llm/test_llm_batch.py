@@ -137,6 +137,9 @@ def test_another_configuration_or_an_edited_request_is_refused(config, requests_
     edited = write(tmp_path / "edited.jsonl", [requests_file.read_text().replace("film 3", "film 4")])
     with pytest.raises(DataError, match="edited"):
         import_results(out, edited, config, CONVENTIONS)
+    other = requests_file.read_text().replace("You label single sentences", "You praise single sentences")
+    with pytest.raises(DataError, match="edited"):
+        import_results(out, write(tmp_path / "other.jsonl", [other]), config, CONVENTIONS)
     for text in ("{}\n", "x\n", '{"body": {"messages": [1, {"content": "[]"}]}}\n'):
         with pytest.raises(DataError, match="line 1: not a request of ours"):
             import_results(out, write(tmp_path / "no.jsonl", [text]), config, CONVENTIONS)

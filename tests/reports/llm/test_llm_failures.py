@@ -90,6 +90,15 @@ def test_other_4xx_stop_at_once_without_quoting_the_server(config, status, remed
     assert "film" not in str(caught.value)
 
 
+def test_an_account_without_credit_is_not_asked_again(config):
+    body = b'{"error": {"message": "pay", "type": "insufficient_quota", "code": "insufficient_quota"}}'
+    with serving(lambda *_: Reply(429, body)) as server:
+        with pytest.raises(LlmError, match="insufficient_quota") as caught:
+            labeller(server, config, concurrency=1).label_many(SENTENCES[:8])
+        assert len(server.requests) == 1
+    assert "no credit" in caught.value.remedy
+
+
 def dying(after):
     """Answers `after` requests and then hangs up on everybody."""
 

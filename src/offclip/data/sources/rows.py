@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -18,6 +20,7 @@ from offclip.errors import DataError
 
 _LONGEST_EMPTY = max(map(len, EMPTY))
 _MAX_LINE = 4 * MAX_FILE_BYTES
+_CHUNK = 2**20
 _BATCH = 2048
 _REMEDY = "Save it as UTF-8 CSV with a header."
 
@@ -50,7 +53,7 @@ class TableRows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.foreign = self._line = 0
+        self.foreign = 0
         if not path.is_file():
             raise DataError(f"{path}: no such file.", "Check the path.")
         if path.stat().st_size == 0:
@@ -85,17 +88,19 @@ class TableRows:
         csv.field_size_limit(MAX_FILE_BYTES)
         try:
             with gzip.open(self.path) if packed else self.path.open("rb") as file:
-                if b"\0" in file.read(4096):
+                head = file.read(4096)
+                if b"\0" in head:
                     raise DataError(f"{self.path}: not a text file.", _REMEDY)
-                file.seek(0)
+                file.seek(len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0)
                 lines = self._lines(file, byte_budget(self.path) if packed else None)
                 reader = csv.reader(lines, delimiter="\t" if name.endswith(".tsv") else ",")
-                yield from self._numbered(reader)
-        except csv.Error as error:
-            raise DataError(
-                f"{self.path}: not a readable table (line {self._line}: {error}).",
-                "A quotation mark may not be closed there. " + _REMEDY,
-            ) from error
+                try:
+                    yield from self._numbered(reader)
+                except csv.Error as error:
+                    raise DataError(
+                        f"{self.path}: not a readable table (line {reader.line_num}: {error}).",
+                        "A quotation mark may not be closed there. " + _REMEDY,
+                    ) from error
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(
                 f"{self.path}: not a readable table ({error}).", "Copy the file again."
@@ -116,21 +121,31 @@ class TableRows:
                 yield Row(number, [clean(cell) for cell in cells[:1]] + [""] * (width - 1), problem)
 
     def _lines(self, file: IO[bytes] | gzip.GzipFile, budget: int | None) -> Iterator[str]:
-        first = True
-        while line := file.readline(_MAX_LINE):
-            self._line += 1
-            if len(line) == _MAX_LINE:
-                raise DataError(f"{self.path}: a line is longer than {_MAX_LINE:,} bytes.", _REMEDY)
+        """Lines with their ends, decoded a chunk at a time."""
+        rest = b""
+        while chunk := file.read(_CHUNK):
             if budget is not None:
-                budget -= len(line)
+                budget -= len(chunk)
                 if budget < 0:
                     raise bomb(self.path)
-            try:
-                yield line.decode("utf-8-sig" if first else "utf-8")
-            except UnicodeDecodeError:
-                self.foreign += 1
-                yield decode_text(line)[0]
-            first = False
+            whole, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                yield from self._decoded(rest + whole + newline)
+                rest = tail
+            else:
+                rest += chunk
+            if len(rest) > _MAX_LINE:
+                raise DataError(f"{self.path}: a line is longer than {_MAX_LINE:,} bytes.", _REMEDY)
+        yield from self._decoded(rest)
+
+    def _decoded(self, lines: bytes) -> Iterator[str]:
+        try:
+            yield from io.StringIO(lines.decode("utf-8"), newline="\n")
+        except UnicodeDecodeError:
+            for line in io.BytesIO(lines):
+                text, foreign = decode_text(line)
+                self.foreign += foreign
+                yield text
 
     def _parquet(self) -> Iterator[Row]:
         import pyarrow as pa

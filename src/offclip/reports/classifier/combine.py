@@ -47,7 +47,7 @@ class Thresholds:
 
     abnormal_from: float = 0.8
     normal_from: float = 0.95
-    recall_first_from: float = 0.4
+    recall_first_from: float = 0.3
     non_finding_from: float = 2.0
     veto_from: float = 2.0
 

@@ -12,24 +12,29 @@ from pathlib import Path
 from typing import Any, get_args
 
 import offclip
-from offclip.errors import CheckpointError, ConfigError, InputError
+from offclip.errors import CheckpointError, InputError
+from offclip.reports.classifier.card import (
+    AGAIN,
+    CARD,
+    CORRECTIONS,
+    FORMAT,
+    TYPE,
+    check_conventions,
+    check_file,
+    kept_conventions,
+    lexicon_hash,
+    read_card,
+)
 from offclip.reports.classifier.combine import ClassifierLabeller, ProbabilityModel, Thresholds
 from offclip.reports.classifier.features import FEATURES, FeatureConfig
 from offclip.reports.classifier.fit import Fitted
 from offclip.reports.classifier.linear import dump_linear, read_linear
 from offclip.reports.classifier.settings import FitConfig
 from offclip.reports.classifier.training_set import CLASSES, HandLabel, check_hand_labels
-from offclip.reports.conventions import Conventions
 from offclip.reports.labels import Label
 from offclip.reports.rules import RuleLabeller
 
-FORMAT = 1
-TYPE = "offclip sentence labeller"
-CARD = "card.json"
-CORRECTIONS = "corrections.json"
 WEIGHTS = "weights.safetensors"
-KINDS = ("linear", "encoder")
-_AGAIN = "Copy the whole folder again, or make it again with 'offclip labeller fit'."
 
 
 def save_fitted(
@@ -73,7 +78,7 @@ def save_fitted(
         "classes": list(CLASSES),
         "settings": dict(fitted.settings),
         "thresholds": dataclasses.asdict(config.thresholds),
-        "conventions": _kept_conventions(rules.conventions),
+        "conventions": kept_conventions(rules.conventions),
         "lexicon_sha256": lexicon_hash(lexicon),
         "training": {"config": asked, "report": fitted.report.as_dict()},
     }
@@ -137,42 +142,6 @@ def check_target(folder: str | Path) -> None:
             ) from error
 
 
-def read_card(folder: str | Path) -> dict[str, Any]:
-    """Read and check the card of a labeller.
-
-    Raises:
-        CheckpointError: There is none, or it is not the card of a labeller that this version reads.
-    """
-    file = Path(folder) / CARD
-    if not file.is_file():
-        raise CheckpointError(
-            f"{folder}: no labeller here ({CARD} is missing).",
-            'Give "rules", "llm", or a folder made by \'offclip labeller fit\'.',
-        )
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not readable JSON ({error}).", _AGAIN) from error
-    if not isinstance(card, dict) or card.get("type") != TYPE:
-        raise CheckpointError(f"{file}: this is not the card of a sentence labeller.", "Give another folder.")
-    if card.get("format") != FORMAT or card.get("kind") not in KINDS:
-        raise CheckpointError(
-            f"{file}: format {card.get('format')!r} of kind {card.get('kind')!r} is unknown.",
-            f"offclip {offclip.__version__} reads format {FORMAT} of kind {' and '.join(KINDS)}.",
-        )
-    if card.get("classes") != list(CLASSES):
-        raise CheckpointError(f"{file}: its classes are not {', '.join(CLASSES)}.", _AGAIN)
-    for key in ("settings", "thresholds", "conventions", "training", "sha256"):
-        if not isinstance(card.get(key), dict):
-            raise CheckpointError(f"{file}: {key!r} is missing or no table.", _AGAIN)
-    for name in card["sha256"]:
-        if Path(name).name != name or name in ("", ".", "..", CARD):
-            raise CheckpointError(f"{file}: {name!r} is no file of a labeller.", _AGAIN)
-    if CORRECTIONS not in card["sha256"]:
-        raise CheckpointError(f"{file}: {CORRECTIONS} is not listed.", _AGAIN)
-    return card
-
-
 def load_labeller(folder: str | Path, rules: RuleLabeller) -> ClassifierLabeller:
     """Load a labeller of either kind, after its hashes, shapes and conventions were checked.
 
@@ -192,8 +161,8 @@ def load_labeller(folder: str | Path, rules: RuleLabeller) -> ClassifierLabeller
     try:
         thresholds = Thresholds(**card["thresholds"])
     except TypeError as error:
-        raise CheckpointError(f"{folder / CARD}: thresholds: {error}.", _AGAIN) from error
-    _check_conventions(folder, card["conventions"], rules.conventions)
+        raise CheckpointError(f"{folder / CARD}: thresholds: {error}.", AGAIN) from error
+    check_conventions(folder, card["conventions"], rules.conventions)
     for name, digest in card["sha256"].items():
         check_file(folder / name, digest)
     return ClassifierLabeller(_model(folder, card), rules, thresholds, _corrections(folder))
@@ -214,39 +183,8 @@ def _model(folder: Path, card: Mapping[str, Any]) -> ProbabilityModel:
         features = FeatureConfig(**settings)
         content = (folder / WEIGHTS).read_bytes()
     except (TypeError, InputError, OSError) as error:
-        raise CheckpointError(f"{folder}: no linear classifier ({error}).", _AGAIN) from error
+        raise CheckpointError(f"{folder}: no linear classifier ({error}).", AGAIN) from error
     return read_linear(content, features, str(folder / WEIGHTS))
-
-
-def check_file(file: Path, digest: str) -> None:
-    """Compare the SHA-256 of a file with the one on the card.
-
-    Raises:
-        CheckpointError: The file is missing, unreadable or changed.
-    """
-    try:
-        with file.open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}).", _AGAIN) from error
-    if found != digest:
-        raise CheckpointError(f"{file}: its SHA-256 is not the one on the card.", _AGAIN)
-
-
-def lexicon_hash(own: Iterable[Path] = ()) -> str:
-    """Return one SHA-256 over the user's lexicon files and the built-in one.
-
-    Example:
-        >>> len(lexicon_hash())
-        64
-    """
-    from importlib.resources import files
-
-    whole = hashlib.sha256()
-    for path in own:
-        whole.update(path.read_bytes())
-    whole.update(files("offclip.reports").joinpath("lexicon.toml").read_bytes())
-    return whole.hexdigest()
 
 
 def _corrections(folder: Path) -> dict[str, Label]:
@@ -254,27 +192,10 @@ def _corrections(folder: Path) -> dict[str, Label]:
     try:
         table = json.loads(file.read_bytes())
     except ValueError as error:
-        raise CheckpointError(f"{file}: not readable JSON ({error}).", _AGAIN) from error
+        raise CheckpointError(f"{file}: not readable JSON ({error}).", AGAIN) from error
     if not isinstance(table, dict) or not set(map(str, table.values())) <= set(get_args(Label)):
-        raise CheckpointError(f"{file}: no table of labels.", _AGAIN)
+        raise CheckpointError(f"{file}: no table of labels.", AGAIN)
     return table
-
-
-def _kept_conventions(conventions: Conventions) -> dict[str, Any]:
-    """All but the policy for undecided sentences, which a labeller may be used with as one likes."""
-    kept = dataclasses.asdict(conventions)
-    del kept["undecided"]
-    return kept
-
-
-def _check_conventions(folder: Path, fitted: Mapping[str, Any], asked: Conventions) -> None:
-    for name, value in _kept_conventions(asked).items():
-        if fitted.get(name, value) != value:
-            raise ConfigError(
-                f"{folder}: was fitted with the convention {name} = {str(fitted[name]).lower()}, "
-                f"and is to be used with {str(value).lower()}.",
-                "Fit it again with the same --config, or change the convention.",
-            )
 
 
 def _json(table: Mapping[str, Any]) -> bytes:

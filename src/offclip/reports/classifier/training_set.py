@@ -150,9 +150,9 @@ def make_training_set(
 
     Example:
         >>> from offclip.reports import RuleLabeller
-        >>> data = make_training_set(["No effusion.", "Effusion.", "Heart unchanged."], RuleLabeller())
+        >>> data = make_training_set(["No mass.", "A mass.", "The thymus juts out."], RuleLabeller())
         >>> data.sentences, data.undecided
-        (('Effusion.', 'No effusion.'), 1)
+        (('A mass.', 'No mass.'), 1)
     """
     by_hand = check_hand_labels(hand)
     unique: dict[str, str] = {}

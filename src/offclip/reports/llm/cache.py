@@ -94,7 +94,7 @@ class CacheWriter:
         if size:
             os.lseek(self._file, size - 1, os.SEEK_SET)
             if os.read(self._file, 1) != b"\n":
-                pass
+                self._write(b"\n")
 
     def add(self, key: str, answer: Answer) -> None:
         """Append one answer.
