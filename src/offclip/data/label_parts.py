@@ -23,6 +23,7 @@ from offclip.errors import DataError
 
 JOURNAL = "journal.json"
 STAGED = "studies.sqlite"
+TABLE = "table.parquet"
 LOCK = "lock.sqlite"
 
 
@@ -82,6 +83,11 @@ class Parts:
     def staged(self) -> Path:
         """The file of studies that the batches are taken from."""
         return self.folder / STAGED
+
+    @property
+    def table(self) -> Path:
+        """The table while it is put together: what a kill leaves of it goes with the parts."""
+        return self.folder / TABLE
 
     def path(self, number: int) -> Path:
         """The file of a part."""

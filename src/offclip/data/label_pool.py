@@ -115,7 +115,7 @@ def _in_processes(
 ) -> Iterator[BatchJob]:
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(setting, config))
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(setting, config, workers))
     pending: set[Future[BatchJob]] = set()
     finished = False
     try:
@@ -143,8 +143,10 @@ def _in_processes(
 _worker: BatchWorker | None = None
 
 
-def _start(setting: BatchSetting, config: LabellingConfig) -> None:
+def _start(setting: BatchSetting, config: LabellingConfig, workers: int) -> None:
     global _worker
+    # Read when a trained labeller loads torch: the processes share the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // workers)))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops this process
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -201,7 +201,7 @@ class _Run:
                 ready.discard(job.number)
                 yield job
 
-        with closing(finished), atomic_path(self._out) as temporary:
+        with closing(finished), atomic_path(self._parts.table) as temporary:
             rows = self._write_rows(temporary, in_order())
             for _ in finished:  # nothing is left; the processes end in order
                 pass
@@ -209,6 +209,11 @@ class _Run:
             if not rows:
                 reason = f" The first reason: {self.first_skipped.reason}" if self.first_skipped else ""
                 raise DataError(f"{self._name}: no usable row is left.{reason}", "Mend it and run again.")
+        try:
+            self._parts.table.replace(self._out)
+        except OSError as error:
+            what = error.strerror or error
+            raise DataError(f"{self._out}: cannot be written ({what}).", "Check its folder.") from error
         return rows
 
     def _write_rows(self, path: Path, jobs: Iterator[BatchJob]) -> int:

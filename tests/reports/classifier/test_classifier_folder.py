@@ -121,6 +121,8 @@ def test_importing_reports_stays_light():
         (lambda f: change(f, sha256=None), "'sha256' is missing"),
         (lambda f: change(f, sha256={"../x": "0"}), "'../x' is no file"),
         (lambda f: change(f, sha256={}), r"corrections\.json is not listed"),
+        (lambda f: change(f, sha256={"corrections.json": "0"}), "no weights are listed"),
+        (lambda f: (f / "adapter_config.json").write_text("{}"), r"adapter_config\.json: is not on the card"),
         (lambda f: change(f, settings={"version": 0}), "another version of the features"),
         (lambda f: change(f, settings={"version": 1, "words": 99}), "words is 99"),
         (lambda f: change(f, settings={"version": 1, "extra": 1}), "extra"),

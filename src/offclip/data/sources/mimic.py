@@ -36,6 +36,10 @@ def is_mimic_report(name: str) -> bool:
     return _PLACE.fullmatch(name) is not None
 
 
+def _looks_like_report(name: str) -> bool:
+    return _REPORT.fullmatch(name.rpartition("/")[2]) is not None
+
+
 class MimicReports:
     """The reports of MIMIC-CXR, with the official split, views and images where they are there.
 
@@ -56,7 +60,7 @@ class MimicReports:
     def inputs(self) -> Iterator[Path]:
         """Every file that is read."""
         yield from (table for table in (self._split, self._metadata) if table)
-        yield from input_files(self.path)
+        yield from input_files(self.path, _looks_like_report)
 
     def read(self) -> Iterator[FoundStudy | Skipped]:
         """The studies, in the order of the files.
@@ -75,7 +79,7 @@ class MimicReports:
             self._load(tables)
             # A folder inside the layout says the rest of the layout by its own path.
             above = f"{self.path.absolute().as_posix()}/" if self.path.is_dir() else ""
-            for member in members(self.path, lambda name: bool(_REPORT.fullmatch(name.rpartition("/")[2]))):
+            for member in members(self.path, _looks_like_report):
                 if isinstance(member, Skipped):
                     yield member
                     continue

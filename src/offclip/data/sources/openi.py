@@ -94,6 +94,10 @@ def parse_openi(data: bytes, encoding: str | None = None) -> OpeniReport:
     return report
 
 
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml")
+
+
 class OpeniReports:
     """The XML reports; each is a patient of its own, as in the collection.
 
@@ -109,12 +113,12 @@ class OpeniReports:
 
     def inputs(self) -> Iterator[Path]:
         """Every file that is read."""
-        return input_files(self.path)
+        return input_files(self.path, _is_xml)
 
     def read(self) -> Iterator[FoundStudy | Skipped]:
         """The studies, in the order of the files."""
         foreign = attached = 0
-        for member in members(self.path, lambda name: name.lower().endswith(".xml")):
+        for member in members(self.path, _is_xml):
             if isinstance(member, Skipped):
                 yield member
                 continue

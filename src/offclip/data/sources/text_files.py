@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from offclip.data.files import Skipped
@@ -10,10 +10,10 @@ from offclip.data.sources.found import FoundStudy
 from offclip.data.sources.members import Member, decode_text, files_below, members
 
 
-def input_files(path: Path) -> Iterator[Path]:
-    """The archive itself, or every file of the folder."""
+def input_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+    """The archive itself, or the wanted files of the folder: the output may lie among them."""
     if path.is_dir():
-        yield from (file for _, file in files_below(path))
+        yield from (file for name, file in files_below(path) if wanted(name))
     else:
         yield path
 
@@ -33,6 +33,10 @@ def foreign_note(count: int) -> str:
     return f"{count:,} text(s) were not UTF-8 and were read as Windows-1252, Latin-1 or UTF-16."
 
 
+def _is_text(name: str) -> bool:
+    return name.lower().endswith(".txt")
+
+
 class TextFiles:
     """Text files: the path inside without its ending is the study; the folder of the file is the patient.
 
@@ -49,12 +53,12 @@ class TextFiles:
 
     def inputs(self) -> Iterator[Path]:
         """Every file that is read."""
-        return input_files(self.path)
+        return input_files(self.path, _is_text)
 
     def read(self) -> Iterator[FoundStudy | Skipped]:
         """The studies, in the order of the files."""
         foreign = in_folders = alone = 0
-        for member in members(self.path, lambda name: name.lower().endswith(".txt")):
+        for member in members(self.path, _is_text):
             if isinstance(member, Skipped):
                 yield member
                 continue

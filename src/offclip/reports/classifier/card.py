@@ -56,7 +56,28 @@ def read_card(folder: str | Path) -> dict[str, Any]:
             raise CheckpointError(f"{file}: {name!r} is no file of a labeller.", AGAIN)
     if CORRECTIONS not in card["sha256"]:
         raise CheckpointError(f"{file}: {CORRECTIONS} is not listed.", AGAIN)
+    if not any(name.endswith(".safetensors") for name in card["sha256"]):
+        raise CheckpointError(f"{file}: no weights are listed.", AGAIN)
     return card
+
+
+def check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    """Compare the files of a folder with the card; a library must find nothing there that was not checked.
+
+    Raises:
+        CheckpointError: A file is missing, unreadable, changed, or not on the card.
+    """
+    for name, digest in digests.items():
+        check_file(folder / name, digest)
+    strange = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.name not in digests and entry.name != CARD and not entry.name.startswith(".")
+    )
+    if strange:
+        raise CheckpointError(
+            f"{folder / strange[0]}: is not on the card of the labeller.", "Move it out of the folder."
+        )
 
 
 def check_file(file: Path, digest: str) -> None:

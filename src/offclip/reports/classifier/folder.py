@@ -20,7 +20,7 @@ from offclip.reports.classifier.card import (
     FORMAT,
     TYPE,
     check_conventions,
-    check_file,
+    check_files,
     kept_conventions,
     lexicon_hash,
     read_card,
@@ -163,8 +163,7 @@ def load_labeller(folder: str | Path, rules: RuleLabeller) -> ClassifierLabeller
     except TypeError as error:
         raise CheckpointError(f"{folder / CARD}: thresholds: {error}.", AGAIN) from error
     check_conventions(folder, card["conventions"], rules.conventions)
-    for name, digest in card["sha256"].items():
-        check_file(folder / name, digest)
+    check_files(folder, card["sha256"])
     return ClassifierLabeller(_model(folder, card), rules, thresholds, _corrections(folder))
 
 
