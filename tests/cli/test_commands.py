@@ -160,7 +160,7 @@ def test_an_unknown_option_is_exit_code_2():
     [
         (["label", "{tmp}/none.csv"], "no such file"),
         (["label", "{phantom}/labels.csv"], "column 'study_id' is missing"),
-        (["label", "{phantom}/images"], "no such file"),
+        (["label", "{phantom}/images"], "no report is in it"),
         (["label", "{phantom}/reports.csv", "--out", "{phantom}/reports.csv/x.parquet"], "cannot be written"),
         (["train", "{phantom}/reports.csv", "--out", "{tmp}/run"], "not a readable Parquet file"),
         (["train", "{phantom}/studies.parquet", "--out", "{phantom}"], "holds no run"),

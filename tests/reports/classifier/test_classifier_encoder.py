@@ -15,6 +15,8 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import BertProcessing
 
+from offclip.cli.console import run_safely
+from offclip.cli.main import app
 from offclip.errors import CheckpointError, ConfigError, DataError
 from offclip.reports import RuleLabeller
 from offclip.reports.classifier import HandLabel, load_labeller
@@ -202,3 +204,27 @@ def test_a_wrong_setting_is_named(wrong):
         EncoderConfig("x", **wrong)
     with pytest.raises(ConfigError, match="needs a model"):
         EncoderConfig("")
+
+
+def test_the_command_trains_and_writes_it(corpus, tiny_bert, tmp_path, capsys):
+    (tmp_path / "sentences.csv").write_text("\n".join(["sentence", *corpus]))
+    arguments = [
+        "labeller",
+        "fit",
+        tmp_path / "sentences.csv",
+        "--out",
+        tmp_path / "out",
+        "--kind",
+        "encoder",
+    ]
+    options = ["--epochs", 1, "--batch-size", 8, "--max-length", 16, "--validation", 0.3]
+
+    def run(model) -> int:
+        command = [str(item) for item in (*arguments, *options, "--model", model)]
+        return run_safely(lambda: app(command, prog_name="offclip"), debug=False)
+
+    assert run(tmp_path / "none") == 2
+    assert "no text encoder can be read there" in capsys.readouterr().err
+    assert run(tiny_bert) == 0
+    assert "held-out sentences" in capsys.readouterr().out
+    assert load_labeller(tmp_path / "out", RULES).model.max_length == 16
