@@ -13,6 +13,7 @@ from offclip.cli.label import make_config
 from offclip.cli.main import app
 from offclip.data.study import read_studies
 from offclip.errors import ConfigError
+from offclip.reports.config import LabellingConfig
 
 
 def offclip(*arguments: object) -> int:
@@ -78,7 +79,10 @@ def test_options_win_over_the_file(tmp_path):
     assert config.lexicon == (tmp_path / "a.toml", tmp_path / "b.toml")
     assert make_config(tmp_path / "label.toml", None, [], None).labeller == "llm"
     assert not config.llm.allow_remote
-    assert make_config(None, None, [], None, allow_remote=True).llm.allow_remote
+    typed = {"endpoint": None, "model": "small", "allow_remote": True}
+    config = make_config(None, None, [], None, typed)
+    assert (config.llm.model, config.llm.allow_remote) == ("small", True)
+    assert config.llm.endpoint == LabellingConfig().llm.endpoint
     with pytest.raises(ConfigError, match="--undecided maybe"):
         make_config(None, None, [], "maybe")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rich.table import Table
 
@@ -67,10 +67,16 @@ def make_config(
     labeller: str | None,
     lexicon: Sequence[Path],
     undecided: str | None,
-    *,
-    allow_remote: bool = False,
+    server: Mapping[str, Any] | None = None,
 ) -> LabellingConfig:
     """The configuration of a file with what was typed over it.
+
+    Args:
+        path: The file, if there is one.
+        labeller: The labeller, if it was typed.
+        lexicon: Files of words to add.
+        undecided: The label of what no rule recognises, if it was typed.
+        server: Fields of `[llm]`; None stands for one that was not typed.
 
     Raises:
         ConfigError: The file or a value is wrong.
@@ -84,8 +90,9 @@ def make_config(
             known = ", ".join(get_args(Label))
             raise ConfigError(f"--undecided {undecided} is unknown.", f"Known: {known}.")
         config = replace(config, conventions=replace(config.conventions, undecided=label))
-    if allow_remote:
-        config = replace(config, llm=replace(config.llm, allow_remote=True))
+    typed = {field: value for field, value in (server or {}).items() if value is not None}
+    if typed:
+        config = replace(config, llm=replace(config.llm, **typed))
     return replace(config, lexicon=(*config.lexicon, *lexicon))
 
 

@@ -106,6 +106,12 @@ def label(
     price_out: Annotated[
         float | None, typer.Option(min=0, help="For --dry-run: price of a million answer tokens.")
     ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="For llm: address of the server.", show_default="as configured")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="For llm: name of the model.", show_default="as configured")
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="For llm: let report text leave this machine.")
     ] = False,
@@ -118,7 +124,8 @@ def label(
     """
     from offclip.cli.label import make_config, make_options, print_estimate, run_label
 
-    chosen = make_config(config, labeller, lexicon or [], undecided, allow_remote=allow_remote)
+    server = {"endpoint": endpoint, "model": model, "allow_remote": allow_remote or None}
+    chosen = make_config(config, labeller, lexicon or [], undecided, server)
     options = make_options(form, images, resplit=resplit)
     if dry_run:
         print_estimate(reports, chosen, options, price_in, price_out)

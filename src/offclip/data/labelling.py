@@ -39,8 +39,8 @@ from offclip.reports import SentenceLabeller
 from offclip.reports.config import LabellingConfig
 
 BATCH = 500
-# A language model takes minutes for a batch, and what it has not finished is lost when it is stopped.
-LLM_BATCH = 50
+# A language model takes long for a batch, and the display moves with the batches.
+LLM_BATCH = 200
 ROW_GROUP = 10_000
 TOP_UNDECIDED = 20
 _REMEMBERED = 20_000

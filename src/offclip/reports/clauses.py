@@ -74,13 +74,17 @@ class Clause:
         self.denied_at = 0  # segment of the last negation
         self.opening = ""  # first word of the segment
 
-    def status(self) -> tuple[Status, str]:
-        """Return the status of a finding that is read now, and the words that give it."""
+    def add(self, match: Match[Cue | Term]) -> None:
+        """Add a finding, with the status that the words before it give."""
         if self.asking:
-            return "not_stated", self.asking
-        if self.denying:
-            return "negated", self.denying
-        return ("hedged", self.hedging) if self.hedging else ("asserted", "")
+            found = Found(match, self.segment, "not_stated", self.asking)
+        elif self.denying:
+            found = Found(match, self.segment, "negated", self.denying)
+        elif self.hedging:
+            found = Found(match, self.segment, "hedged", self.hedging)
+        else:
+            found = Found(match, self.segment, "asserted", "")
+        self.found.append(found)
 
     def change_back(self, was: tuple[Status, ...], status: Status, cue: str, only: str | None = None) -> None:
         """Change the findings of the last comma segment that have one of the statuses `was`."""
@@ -129,7 +133,7 @@ def read_clauses(
                     _comma(clause, words, i, lexicon)
             position = last
         if isinstance(payload, Term):
-            clause.found.append(Found(match, clause.segment, *clause.status()))
+            clause.add(match)
             continue
         kind = payload.kind
         cue = words[first] if last - first == 1 else " ".join(words[first:last])
