@@ -5,7 +5,9 @@
 Phantoms, recipes and measures are those of `offclip demo`. InfoNCE without filtering uses no label, so it is
 trained once a seed, at level 0. Seed s of the training goes with seed s of the flips. What images are scored
 against (labels.csv, boxes.csv) stays clean. The same command resumes: a finished row is not computed again,
-and the labels of the reports are those of the first call; another --out starts afresh.
+and the labels of the reports are those of the first call; another --out starts afresh. A finished
+demonstration can stand for level 0: copy its `phantom` to OUT/phantom and its `evaluations` to
+OUT/epochs10/level0/evaluations.
 """
 
 from __future__ import annotations

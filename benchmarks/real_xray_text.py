@@ -38,12 +38,32 @@ FINDINGS = tuple(CANONICAL.values())
 
 # Names of one shadow in the lung: who denies one of them denies the others.
 _LUNG_SHADOW = frozenset(
-    ("consolidation", "infiltration", "pneumonia", "opacity", "edema", "interstitial opacity")
+    (
+        "consolidation",
+        "airspace disease",
+        "infiltration",
+        "pneumonia",
+        "infection",
+        "opacity",
+        "edema",
+        "vascular congestion",
+        "interstitial opacity",
+    )
 )
-_FOCUS = frozenset(("mass", "nodule", "lesion"))
+_FOCUS = frozenset(("mass", "nodule", "nodular opacity", "lesion", "malignancy"))
 # Signs that stand beside a named finding without being another one.
 _SIGNS = frozenset(
-    ("opacity", "interstitial opacity", "abnormality", "other abnormality", "low lung volumes")
+    (
+        "opacity",
+        "airspace disease",
+        "interstitial opacity",
+        "nodular opacity",
+        "costophrenic angle blunting",
+        "vascular congestion",
+        "abnormality",
+        "other abnormality",
+        "low lung volumes",
+    )
 )
 # "The lungs are clear", "no acute abnormality": denies any finding at all.
 _DENIES_ALL = re.compile(

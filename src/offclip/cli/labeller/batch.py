@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from offclip.reports.config import LabellingConfig
 
 # What the services of this form take in one file, at the most.
@@ -24,7 +22,7 @@ Cache = Annotated[Path | None, typer.Option(help="File that keeps the answers; w
 
 def batch_export(
     reports: Annotated[
-        Path, typer.Argument(help="CSV or Parquet with 'report', or 'findings', 'impression'.")
+        Path, typer.Argument(metavar="INPUT", help="Reports in any form that 'offclip label' reads.")
     ],
     out: Annotated[Path, typer.Option(help="Requests to write, one a line.")] = Path("requests.jsonl"),
     config: Config = None,
@@ -36,11 +34,12 @@ def batch_export(
     Example: [bold]offclip labeller batch-export reports.csv --out requests.jsonl --config label.toml[/bold]
     """
     from offclip.data.files import atomic_path
+    from offclip.data.sentence_corpus import read_sentences
     from offclip.reports.llm.batch import batch_line, batch_requests
-    from offclip.reports.llm.unique import unique_sentences
+    from offclip.reports.llm.unique import one_line
 
     settings = _settings(config, model, cache)
-    sentences = unique_sentences(_texts(reports))
+    sentences = list(dict.fromkeys(map(one_line, read_sentences(reports))))
     requests = batch_requests(sentences, settings.llm, settings.conventions)
     with atomic_path(out) as temporary:
         temporary.touch(mode=0o600)  # report text: for its owner alone
@@ -88,21 +87,3 @@ def _settings(config: Path | None, model: str | None, cache: Path | None) -> Lab
         cache=settings.llm.cache if cache is None else str(cache),
     )
     return replace(settings, llm=llm)
-
-
-def _texts(path: Path) -> Iterator[str]:
-    """Yield the reports of a table."""
-    from offclip.data.csv_table import read_table
-    from offclip.errors import DataError
-
-    table = read_table(path, ())
-    columns = [name for name in ("report", "findings", "impression") if name in table.columns]
-    if not columns:
-        raise DataError(
-            f"{path}: there is no text column.", "Name it 'report', or 'findings' and 'impression'."
-        )
-    for row in table.select(columns).iter_rows(named=True):
-        parts = [f"{name.upper()}: {row[name]}" for name in ("findings", "impression") if row.get(name)]
-        text = row.get("report") or "\n".join(parts)
-        if text:
-            yield text
