@@ -26,8 +26,7 @@ from offclip.reports import (
     RuleLabeller,
     classes_named,
     label_sentence,
-    reading_sections,
-    split_sentences,
+    sentences_of,
 )
 
 REPORTS = Path("openi_reports", "metadata.csv")
@@ -144,17 +143,16 @@ def print_sentences(rows: Iterable[tuple[str, str, str]]) -> None:
 
 def second_set(reports: list[str]) -> list[tuple[str, str, str]]:
     """Find the sentences of the second set again; says what part could not be found."""
-    texts = dict.fromkeys(reports)
+    texts = dict.fromkeys(text for text in reports if text)
     package = find_spec("radlabels")
     if package is not None and package.origin is not None:
         samples = Path(package.origin).parent / "samples" / "synthetic_reports"
         texts |= dict.fromkeys(path.read_text(encoding="utf-8") for path in sorted(samples.glob("*.txt")))
     known: dict[str, str] = {}
     for text in texts:
-        for section in reading_sections(text):
-            for sentence in split_sentences(text, section.start, section.end):
-                words = " ".join(re.findall(r"\w+", sentence.text.lower()))
-                known[hashlib.sha256(words.encode()).hexdigest()[:20]] = " ".join(sentence.text.split())
+        for sentence, _ in sentences_of(text):
+            words = " ".join(re.findall(r"\w+", sentence.text.lower()))
+            known[hashlib.sha256(words.encode()).hexdigest()[:20]] = " ".join(sentence.text.split())
     rows, missing = [], 0
     for row in read_rows(SECOND):
         sentence = known.get(row["sentence_sha256"])
@@ -165,9 +163,7 @@ def second_set(reports: list[str]) -> list[tuple[str, str, str]]:
             continue
         rows.append((f"second {row['use']} {row['source']}", sentence, row["label"]))
     if missing:
-        print(
-            f"second set: {missing} sentences not found; most of them are in the package radlabels"
-        )
+        print(f"second set: {missing} sentences not found; most of them are in the package radlabels")
     return rows
 
 

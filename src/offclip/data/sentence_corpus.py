@@ -12,10 +12,9 @@ from offclip.data.files import Skipped
 from offclip.data.sources import TABLES, open_source
 from offclip.data.sources.rows import TableRows
 from offclip.errors import DataError
-from offclip.reports import reading_sections, split_sentences
+from offclip.reports import sentences_of
 from offclip.reports.classifier import HandLabel
 from offclip.reports.labels import Label
-from offclip.reports.language import check_supported
 
 _TEXTS = ("findings", "impression")
 _REMEDY = "Name it 'report', 'findings' and 'impression', or 'sentence'."
@@ -50,14 +49,9 @@ def report_sentences(report: str) -> list[str]:
         ['Clear lungs.', 'No effusion.']
     """
     try:
-        check_supported(report)
+        return [sentence.text for sentence, _ in sentences_of(report)]
     except DataError:
         return []
-    return [
-        sentence.text
-        for section in reading_sections(report)
-        for sentence in split_sentences(report, section.start, section.end)
-    ]
 
 
 def read_hand_labels(paths: Iterable[str | Path]) -> list[HandLabel]:

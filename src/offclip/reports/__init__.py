@@ -20,6 +20,7 @@ from offclip.reports.pairs import (
     pair_sentences,
 )
 from offclip.reports.prompts import NO_FINDING, prompt_for
+from offclip.reports.reading import sentences_of
 from offclip.reports.rules import RuleLabeller, label_sentence
 from offclip.reports.sections import Section, find_sections, reading_sections
 from offclip.reports.sentences import Sentence, split_sentences
@@ -53,5 +54,6 @@ __all__ = [
     "pair_sentences",
     "prompt_for",
     "reading_sections",
+    "sentences_of",
     "split_sentences",
 ]

@@ -11,11 +11,11 @@ from itertools import chain
 
 from offclip.errors import DataError
 from offclip.reports.labels import Label, Mention, SentenceLabel, SentenceLabeller
-from offclip.reports.language import check_supported
 from offclip.reports.prompts import prompt_for
+from offclip.reports.reading import sentences_of
 from offclip.reports.rules import RuleLabeller
-from offclip.reports.sections import SectionKind, reading_sections
-from offclip.reports.sentences import Sentence, split_sentences
+from offclip.reports.sections import SectionKind
+from offclip.reports.sentences import Sentence
 
 # Reports repeat their sentences: Open-I's 22,809 are 8,649 different ones.
 _REMEMBERED = 65_536
@@ -137,7 +137,7 @@ class ReportLabeller:
         Raises:
             DataError: The report is empty, or not in English.
         """
-        return self._put_together(_sentences(text))
+        return self._put_together(sentences_of(text))
 
     def many(self, texts: Sequence[str]) -> list[ReportLabel | DataError]:
         """Label many reports, so that the labeller sees each different sentence once and all together.
@@ -152,7 +152,7 @@ class ReportLabeller:
         split: list[list[tuple[Sentence, SectionKind]] | DataError] = []
         for text in texts:
             try:
-                split.append(_sentences(text))
+                split.append(sentences_of(text))
             except DataError as error:
                 split.append(error)
         if label_many is not None:
@@ -197,17 +197,6 @@ def _readings(text: str, label: SentenceLabel) -> tuple[_Reading, ...]:
         (statement.label, label.reason, statement.prompt, () if i else label.mentions)
         for i, statement in enumerate(label.statements)
     )
-
-
-def _sentences(text: str) -> list[tuple[Sentence, SectionKind]]:
-    if not isinstance(text, str) or not text.strip():
-        raise DataError("The report has no text.", "Leave out studies without a report.")
-    check_supported(text)
-    return [
-        (sentence, section.kind)
-        for section in reading_sections(text)
-        for sentence in split_sentences(text, section.start, section.end)
-    ]
 
 
 def _unread(

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 
 from offclip.errors import DataError
-from offclip.reports.language import check_supported
-from offclip.reports.sections import reading_sections
-from offclip.reports.sentences import split_sentences
+from offclip.reports.reading import sentences_of
 
 
 def one_line(sentence: str) -> str:
@@ -33,10 +31,9 @@ def unique_sentences(texts: Iterable[str]) -> list[str]:
     seen: dict[str, None] = {}
     for text in texts:
         try:
-            check_supported(text)
+            sentences = sentences_of(text)
         except DataError:
             continue
-        for section in reading_sections(text):
-            for sentence in split_sentences(text, section.start, section.end):
-                seen.setdefault(one_line(sentence.text))
+        for sentence, _ in sentences:
+            seen.setdefault(one_line(sentence.text))
     return list(seen)
