@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offclip.version import __version__
+
 if TYPE_CHECKING:
     from offclip.models.interface import ClipModel
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 
 def load(path: str) -> ClipModel:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import torch
 
-from offclip import __version__
+from offclip.version import __version__
 
 CORE = ("torch", "numpy", "safetensors", "pillow", "opencv-python-headless", "tokenizers", "kornia", "polars")
 EXTRAS = {

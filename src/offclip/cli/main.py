@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from offclip import __version__
 from offclip.cli.data import app as data_app
 from offclip.cli.labeller import app as labeller_app
 from offclip.cli.models import app as models_app
+from offclip.version import __version__
 
 app = typer.Typer(
     name="offclip",

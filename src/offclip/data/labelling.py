@@ -18,7 +18,6 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from offclip import __version__
 from offclip.data.files import Skipped, atomic_path
 from offclip.data.label_batch import ARROW_SCHEMA, BatchCounts
 from offclip.data.label_parts import (
@@ -37,6 +36,7 @@ from offclip.data.staging import Staged, stage
 from offclip.errors import ConfigError, DataError
 from offclip.reports import SentenceLabeller
 from offclip.reports.config import LabellingConfig
+from offclip.version import __version__
 
 BATCH = 500
 # A language model takes long for a batch, and the display moves with the batches.

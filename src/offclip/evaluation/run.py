@@ -56,7 +56,8 @@ class Evaluation:
 
     def row(self) -> dict[str, float | None]:
         """The columns of the results table; None where the data cannot give a value."""
-        by_finding = self.pointing.group_by("finding").agg(pl.col("hit", "chance").mean())
+        groups = self.pointing.group_by("finding", maintain_order=True)
+        by_finding = groups.agg(pl.col("hit", "chance").mean())
         means = {
             "pointing_accuracy": by_finding["hit"].mean(),
             "pointing_chance": by_finding["chance"].mean(),

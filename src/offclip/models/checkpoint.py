@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as dump_safetensors
 
-import offclip
 from offclip.data.files import atomic_path
 from offclip.errors import CheckpointError, ConfigError
 from offclip.models.dual_encoder import DualEncoder, DualEncoderConfig
 from offclip.models.tokenizer import TextTokenizer
+from offclip.version import __version__
 
 FORMAT = 1
 INTENDED_USE = "Research only. Not a medical device; not validated for clinical use."
@@ -45,7 +45,7 @@ def save_model(
     tokenizer = model.tokenizer.to_json().encode()
     card = {
         "format": FORMAT,
-        "offclip_version": offclip.__version__,
+        "offclip_version": __version__,
         "architecture": "dual-encoder",
         "config": dataclasses.asdict(model.config),
         "preprocess": dataclasses.asdict(model.preprocess),
@@ -99,9 +99,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: not readable JSON ({error}).", "Copy the folder again.") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file}: unknown format.", f"offclip {offclip.__version__} reads format {FORMAT}."
-        )
+        raise CheckpointError(f"{file}: unknown format.", f"offclip {__version__} reads format {FORMAT}.")
     return card
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import offclip
 from offclip.data.loader import PixelStore
 from offclip.data.sampling import Batch, EpochSampler, Pairs
 from offclip.errors import ConfigError, DataError
@@ -29,6 +28,7 @@ from offclip.training.data import TrainingData, load_training_data
 from offclip.training.objectives import make_loss
 from offclip.training.saving import saving
 from offclip.training.state import Progress, RunFolder, fingerprint_of
+from offclip.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def multiplies_bf16(device: torch.device) -> bool:
 def environment(data: TrainingData) -> dict[str, Any]:
     """Versions, machine and data of a run, for environment.json."""
     return {
-        "offclip": offclip.__version__,
+        "offclip": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

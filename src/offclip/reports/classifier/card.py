@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import offclip
 from offclip.errors import CheckpointError, ConfigError
 from offclip.reports.classifier.training_set import CLASSES
 from offclip.reports.conventions import Conventions
+from offclip.version import __version__
 
 FORMAT = 1
 TYPE = "offclip sentence labeller"
@@ -44,7 +44,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     if card.get("format") != FORMAT or card.get("kind") not in KINDS:
         raise CheckpointError(
             f"{file}: format {card.get('format')!r} of kind {card.get('kind')!r} is unknown.",
-            f"offclip {offclip.__version__} reads format {FORMAT} of kind {' and '.join(KINDS)}.",
+            f"offclip {__version__} reads format {FORMAT} of kind {' and '.join(KINDS)}.",
         )
     if card.get("classes") != list(CLASSES):
         raise CheckpointError(f"{file}: its classes are not {', '.join(CLASSES)}.", AGAIN)

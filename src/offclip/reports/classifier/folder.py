@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-import offclip
 from offclip.errors import CheckpointError, InputError
 from offclip.reports.classifier.card import (
     AGAIN,
@@ -33,6 +32,7 @@ from offclip.reports.classifier.settings import FitConfig
 from offclip.reports.classifier.training_set import CLASSES, HandLabel, check_hand_labels
 from offclip.reports.labels import Label
 from offclip.reports.rules import RuleLabeller
+from offclip.version import __version__
 
 WEIGHTS = "weights.safetensors"
 
@@ -74,7 +74,7 @@ def save_fitted(
         "type": TYPE,
         "format": FORMAT,
         "kind": fitted.kind,
-        "offclip_version": offclip.__version__,
+        "offclip_version": __version__,
         "classes": list(CLASSES),
         "settings": dict(fitted.settings),
         "thresholds": dataclasses.asdict(config.thresholds),
