@@ -35,13 +35,13 @@ class Surroundings:
     ) -> None:
         self.words = words
         self.attributes = attributes
-        self.findings = [(m.first, m.last) for m in matches if isinstance(m.payload, Term)]
+        self.findings: list[tuple[int, int]] = []
         self.walls = [(i, i + 1) for i, word in enumerate(words) if word in _BARRIERS]
-        self.walls += [
-            (m.first, m.last)
-            for m in matches
-            if isinstance(m.payload, Cue) and m.payload.kind == "terminator"
-        ]
+        for payload, first, last in matches:
+            if isinstance(payload, Term):
+                self.findings.append((first, last))
+            elif payload.kind == "terminator":
+                self.walls.append((first, last))
 
     def of(self, first: int, last: int) -> tuple[str, str]:
         """Return location and severity of the finding that is words `first` to `last`.

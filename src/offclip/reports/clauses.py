@@ -43,36 +43,20 @@ class Clause:
         end: One past its last.
     """
 
-    __slots__ = (
-        "asking",
-        "denied_at",
-        "denying",
-        "end",
-        "found",
-        "hedging",
-        "negation",
-        "non_finding",
-        "normal",
-        "opening",
-        "segment",
-        "start",
-        "unchanged",
-    )
+    normal = ""
+    negation = ""
+    non_finding = ""
+    unchanged = ""
+    denying = ""  # the words in force; empty where none are
+    asking = ""
+    segment = 0  # number of commas read
+    denied_at = 0  # segment of the last negation
+    opening = ""  # first word of the segment
 
     def __init__(self, start: int = 0, hedging: str = "") -> None:
         self.found: list[Found] = []
-        self.normal = ""
-        self.negation = ""
-        self.non_finding = ""
-        self.unchanged = ""
-        self.start = start
-        self.end = start
-        self.denying = ""  # the words in force; empty where none are
+        self.start = self.end = start
         self.hedging = hedging
-        self.asking = ""
-        self.segment = 0  # number of commas read
-        self.denied_at = 0  # segment of the last negation
-        self.opening = ""  # first word of the segment
 
     def add(self, match: Match[Cue | Term]) -> None:
         """Add a finding, with the status that the words before it give."""

@@ -68,7 +68,10 @@ class RuleLabeller:
         matches: Sequence[Match[Cue | Term]],
         clauses: Sequence[Clause],
     ) -> tuple[Mention, ...]:
-        last = max((clause.found[-1].match.last for clause in clauses if clause.found), default=0)
+        last = 0  # one past the last word that is needed
+        for clause in clauses:
+            if clause.found:
+                last = clause.found[-1].match.last
         if not last:
             return ()
         offsets = spans(sentence, words[:last])
@@ -118,11 +121,14 @@ class RuleLabeller:
     def _decide(
         self, words: Sequence[str], clauses: Sequence[Clause], mentions: Sequence[Mention]
     ) -> tuple[Label, str]:
-        for status, label in _OUTCOMES if mentions else ():
-            named = [mention for mention in mentions if mention.status == status]
-            if named:
-                leading = next((mention for mention in named if mention.detail != "generic"), named[0])
-                return label, f"{status}:{leading.finding}"
+        leading: dict[Status, Mention] = {}  # the first of each status, rather one that can be named
+        for mention in mentions:
+            held = leading.get(mention.status)
+            if held is None or (held.detail == "generic" and mention.detail != "generic"):
+                leading[mention.status] = mention
+        for status, label in _OUTCOMES if leading else ():
+            if status in leading:
+                return label, f"{status}:{leading[status].finding}"
         for clause in clauses:
             if clause.normal:
                 return "normal", f"normal-phrase:{clause.normal}"
