@@ -184,20 +184,30 @@ class _Node(Generic[Payload]):
             yield self.any
 
 
-class _State(Generic[Payload]):
-    """All places of the tree that the words read so far lead to, and what was found there."""
+class _State(dict[str, Any]):
+    """All places of the tree that the words read so far lead to.
 
-    __slots__ = ("following", "nodes", "payload")
+    As a dictionary it holds the state after each next word, or None where no phrase goes on; a step is made
+    when it is first asked for.
+    """
 
-    def __init__(self, nodes: "tuple[_Node[Payload], ...]") -> None:
+    __slots__ = ("index", "nodes", "payload")
+
+    def __init__(self, index: "PhraseIndex[Any]", nodes: tuple[_Node[Any], ...]) -> None:
+        super().__init__()
+        self.index = index
         self.nodes = nodes
         ends = [node for node in nodes if node.payload is not None]
-        self.payload = min(ends, key=lambda node: node.order).payload if ends else None
-        self.following: dict[str, _State[Payload] | None] = {}
+        self.payload: Any = min(ends, key=lambda node: node.order).payload if ends else None
 
-
-# A step that was not taken yet; `None` is a step that leads nowhere.
-_UNKNOWN: Any = object()
+    def __missing__(self, word: str) -> "_State | None":
+        gap = word not in self.index.gap_stops
+        nodes = tuple(node for place in self.nodes for node in place.follow(word, gap))
+        following = _State(self.index, nodes) if nodes else None
+        if len(word) <= _LONGEST_WORD:
+            self.index.count_step()
+            self[word] = following
+        return following
 
 
 class PhraseIndex(Generic[Payload]):
@@ -222,7 +232,7 @@ class PhraseIndex(Generic[Payload]):
 
     def __init__(self, entries: Iterable[tuple[str, Payload]], gap_stops: Iterable[str] = ()) -> None:
         root: _Node[Payload] = _Node()
-        self._stops = frozenset(gap_stops) | MARKS
+        self.gap_stops = frozenset(gap_stops) | MARKS
         for order, (phrase, payload) in enumerate(entries):
             for row in expand(phrase):
                 nodes = [root]
@@ -231,23 +241,20 @@ class PhraseIndex(Generic[Payload]):
                 for node in nodes:
                     if node.payload is None:
                         node.payload, node.order = payload, order
-        self._root = _State((root,))
-        self._known = 0
+        self._root = _State(self, (root,))
+        self._steps = 0
 
     def scan(self, words: Sequence[str]) -> list[Match[Payload]]:
         """Return the phrases in `words`, in order."""
         found: list[Match[Payload]] = []
-        beginning = self._root.following.get
+        beginnings = list(map(self._root.__getitem__, words))
         n = len(words)
+        if beginnings.count(None) == n:
+            return found
         free = 0  # first word after the last phrase
-        for first, word in enumerate(words):
-            if first < free:
+        for first, state in enumerate(beginnings):
+            if state is None or first < free:
                 continue
-            state = beginning(word, _UNKNOWN)
-            if state is None:
-                continue
-            if state is _UNKNOWN:
-                state = self._step(self._root, word)
             payload, end, i = None, first, first
             while state is not None:
                 i += 1
@@ -255,23 +262,15 @@ class PhraseIndex(Generic[Payload]):
                     payload, end = state.payload, i
                 if i == n:
                     break
-                word = words[i]
-                following = state.following.get(word, _UNKNOWN)
-                state = self._step(state, word) if following is _UNKNOWN else following
+                state = state[words[i]]
             if payload is not None:
                 found.append(Match(payload, first, end))
                 free = end
         return found
 
-    def _step(self, state: _State[Payload], word: str) -> _State[Payload] | None:
-        """Build the way from a state along a word that was not met there before."""
-        gap = word not in self._stops
-        nodes = tuple(node for place in state.nodes for node in place.follow(word, gap))
-        following = _State(nodes) if nodes else None
-        if len(word) <= _LONGEST_WORD:
-            if self._known > _MEMO_SIZE:
-                self._known = 0
-                self._root.following.clear()
-            self._known += 1
-            state.following[word] = following
-        return following
+    def count_step(self) -> None:
+        """Count a step of the automaton, and forget all of them when there are too many."""
+        self._steps += 1
+        if self._steps > _MEMO_SIZE:
+            self._steps = 0
+            self._root.clear()
