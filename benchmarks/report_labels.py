@@ -93,13 +93,17 @@ def print_findings(rows: list[dict[str, str]], gold: dict[str, dict[str, str]]) 
     classes = [name for name in next(iter(gold.values())) if name not in ("filename", "normal")]
     label = ReportLabeller()
     counts: dict[str, Counter[tuple[bool, bool]]] = {name: Counter() for name in classes}
+    odd: Counter[tuple[bool, bool]] = Counter()
     for row in rows:
         truth, text = gold.get(row["uid"]), report_text(row)
         if truth is None or not text:
             continue
         named = classes_named(label(text).mentions, "openi")
         for name in classes:
-            counts[name][truth[name] == "1", named.get(name) == "present"] += 1
+            outcome = truth[name] == "1", named.get(name) == "present"
+            counts[name][outcome] += 1
+            if name != "Hernia" and int(row["uid"].removeprefix("CXR")) % 2:
+                odd[outcome] += 1
     total: Counter[tuple[bool, bool]] = Counter()
     for name, count in counts.items():
         if count[True, True] + count[True, False] == 0:
@@ -108,6 +112,7 @@ def print_findings(rows: list[dict[str, str]], gold: dict[str, dict[str, str]]) 
         total.update(count)
         print(f"finding {name:20s} {scores(count)}")
     print(f"finding {'all, micro':20s} {scores(total)}")
+    print(f"finding {'odd uids, micro':20s} {scores(odd)}")
 
 
 def scores(count: Counter[tuple[bool, bool]]) -> str:
