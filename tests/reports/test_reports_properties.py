@@ -237,6 +237,13 @@ def test_ten_megabytes_on_one_line_are_split(piece: str) -> None:
     assert time.perf_counter() - begin < 60
 
 
+def test_ten_megabytes_on_one_line_are_labelled() -> None:
+    piece = "small left effusion \x00 \u0627\u0644\u0631\u0626\u0629 no pneumothorax, "
+    report = label_report(piece * (10_000_000 // len(piece)))
+    assert report.label == "abnormal"
+    assert len(report.sentences) == 1
+
+
 def split(text: str) -> None:
     is_spanish(text)
     for section in reading_sections(text):
