@@ -32,7 +32,7 @@ from offclip.reports import (
 REPORTS = Path("openi_reports", "metadata.csv")
 FINDINGS = Path("openi_reports", "negbio_openi_gld_std14.csv")
 SENTENCES = Path("sentence_labels", "sentences.csv")
-# Labels of 520 more sentences, told apart by a hash of their words, so that no report text is copied.
+# Labels of 1,040 more sentences, told apart by a hash of their words, so that no report text is copied.
 SECOND = Path(__file__).with_name("second_sentences.csv")
 # Reports coded only so carry no statement on the image.
 UNUSABLE = "Technical Quality of Image Unsatisfactory"
