@@ -6,7 +6,7 @@
 The folder holds `openi_reports/metadata.csv` and `sentence_labels/sentences.csv`. Everything is learnt from
 the Open-I reports with even numbers, the hand-labelled sentences and their near-duplicates left out.
 Thresholds are chosen on those reports (table 1) and measured on the others and on the hand labels. See
-docs/labelling.md.
+docs/classifier.md.
 """
 
 import argparse

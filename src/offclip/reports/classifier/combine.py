@@ -27,7 +27,7 @@ class ProbabilityModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From which probability on the classifier is believed; docs/labelling.md has the measurements.
+    """From which probability on the classifier is believed; docs/classifier.md has the measurements.
 
     Attributes:
         abnormal_from: An undecided sentence is abnormal from this probability of "abnormal" on.
