@@ -11,8 +11,8 @@ from offclip.reports import LABEL_SETS, classes_named, label_report, load_lexico
 TABLE = tomllib.loads(files("offclip.reports").joinpath("vocabulary.toml").read_text(encoding="utf-8"))
 # The findings of the lexicon that no public label set has a class for.
 WITHOUT_CLASS = {
-    "abnormality", "air-fluid level", "contrast medium", "enlarged heart chamber", "enlargement", "lucency", "other abnormality",
-    "sarcoidosis", "trauma",
+    "abnormality", "air-fluid level", "contrast medium", "enlarged heart chamber", "enlargement", "lucency",
+    "other abnormality", "sarcoidosis", "trauma",
 }  # fmt: skip
 
 
