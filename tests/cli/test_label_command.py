@@ -90,6 +90,9 @@ def test_options_win_over_the_file(tmp_path):
 def test_a_dry_run_prints_what_a_model_would_be_asked_and_writes_nothing(texts, tmp_path, capsys):
     config = tmp_path / "label.toml"
     config.write_text(f'labeller = "llm"\n[llm]\nmodel = "m"\ncache = "{tmp_path / "cache.jsonl"}"\n')
+    without = ["label", texts, "--labeller", "llm", "--model", "m", "--cache", tmp_path / "c", "--dry-run"]
+    assert offclip(*without) == 0
+    assert '"model": "m"' in capsys.readouterr().out
     command = ["label", texts, "--config", config, "--out", tmp_path / "s.parquet", "--dry-run"]
     assert offclip(*command, "--price-in", "1", "--price-out", "2") == 0
     out = capsys.readouterr().out

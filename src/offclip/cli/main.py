@@ -112,6 +112,9 @@ def label(
     model: Annotated[
         str | None, typer.Option(help="For llm: name of the model.", show_default="as configured")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="For llm: file that keeps the answers.", show_default="as configured")
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="For llm: let report text leave this machine.")
     ] = False,
@@ -124,7 +127,12 @@ def label(
     """
     from offclip.cli.label import make_config, make_options, print_estimate, run_label
 
-    server = {"endpoint": endpoint, "model": model, "allow_remote": allow_remote or None}
+    server = {
+        "endpoint": endpoint,
+        "model": model,
+        "cache": str(cache) if cache else None,
+        "allow_remote": allow_remote or None,
+    }
     chosen = make_config(config, labeller, lexicon or [], undecided, server)
     options = make_options(form, images, resplit=resplit)
     if dry_run:
