@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import polars as pl
 
 from offclip.data.exports import studies_from_export
 from offclip.data.files import write_skipped
+from offclip.data.label_pool import available_cores
 from offclip.data.phantom import write_phantom
 from offclip.data.study import write_studies
 from offclip.evaluation.ablation import ABLATION, Job, ablation_jobs, run_ablation
@@ -112,8 +112,3 @@ def demo_jobs(out: Path, settings: DemoSettings) -> list[Job]:
     """The runs of a demonstration."""
     base = TrainConfig(model="compact-small", image_size=settings.size, epochs=settings.epochs, augment=False)
     return ablation_jobs(out, base, range(settings.seeds), ABLATION)
-
-
-def available_cores() -> int:
-    """Cores that this process may use; a container often has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from offclip.cli.console import run_safely
-from offclip.cli.label import make_config
+from offclip.cli.labelling_options import make_config
 from offclip.cli.main import app
 from offclip.data.study import read_studies
 from offclip.errors import ConfigError

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from offclip.errors import OffclipError
 
 if TYPE_CHECKING:
+    import typer
     from rich.console import Console
 
     from offclip.data.files import Skipped
@@ -117,3 +118,9 @@ def report_skipped(skipped: Sequence[Skipped], where: Any) -> None:
     print(
         f"{len(skipped)} row(s) left out, listed with reasons in {where}; the first: {place}: {first.reason}"
     )
+
+
+def typed(context: typer.Context, name: str) -> bool:
+    """Whether the user typed an option, rather than leaving it at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

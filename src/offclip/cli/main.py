@@ -125,7 +125,8 @@ def label(
 
     Example: [bold]offclip label reports.csv --out studies.parquet[/bold]
     """
-    from offclip.cli.label import make_config, make_options, print_estimate, run_label
+    from offclip.cli.label import make_options, print_estimate, run_label
+    from offclip.cli.labelling_options import make_config
 
     server = {
         "endpoint": endpoint,
@@ -167,6 +168,7 @@ def train(
 
     Example: [bold]offclip train studies.parquet --objective offclip --out runs/first[/bold]
     """
+    from offclip.cli.console import typed
     from offclip.cli.train import run_train
 
     options = {
@@ -180,7 +182,7 @@ def train(
         "seed": seed,
         "precision": precision,
     }
-    run_train(studies, out, config, {name: value for name, value in options.items() if _typed(context, name)})
+    run_train(studies, out, config, {name: value for name, value in options.items() if typed(context, name)})
 
 
 @app.command()
@@ -219,12 +221,6 @@ def env() -> None:
     from offclip.cli.env import print_environment
 
     print_environment()
-
-
-def _typed(context: typer.Context, name: str) -> bool:
-    """Whether the user typed an option, rather than leaving it at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def run() -> None:

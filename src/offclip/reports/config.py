@@ -20,7 +20,9 @@ from typing import Any, get_args
 from offclip.errors import ConfigError
 from offclip.reports.conventions import DEFAULT_CONVENTIONS, Conventions
 from offclip.reports.labels import Label, SentenceLabeller
+from offclip.reports.lexicon import load_lexicon
 from offclip.reports.llm.config import LlmConfig
+from offclip.reports.rules import RuleLabeller
 
 _REMEDY = "docs/labelling.md lists every key."
 
@@ -45,16 +47,21 @@ class LabellingConfig:
     conventions: Conventions = DEFAULT_CONVENTIONS
     llm: LlmConfig = field(default_factory=LlmConfig)
 
+    def rules(self) -> RuleLabeller:
+        """Make the rules, which every other labeller rests on.
+
+        Raises:
+            ConfigError: A lexicon is missing or malformed.
+        """
+        return RuleLabeller(load_lexicon(*self.lexicon), self.conventions)
+
     def build(self) -> SentenceLabeller:
         """Make the labeller.
 
         Raises:
             ConfigError: A file of the labeller is missing or malformed, or an extra is not installed.
         """
-        from offclip.reports.lexicon import load_lexicon
-        from offclip.reports.rules import RuleLabeller
-
-        rules = RuleLabeller(load_lexicon(*self.lexicon), self.conventions)
+        rules = self.rules()
         if self.labeller == "rules":
             return rules
         if self.labeller == "llm":

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from offclip.reports.config import LabellingConfig
 
 # What the services of this form take in one file, at the most.
 _MOST_REQUESTS = 50_000
@@ -33,12 +29,13 @@ def batch_export(
 
     Example: [bold]offclip labeller batch-export reports.csv --out requests.jsonl --config label.toml[/bold]
     """
+    from offclip.cli.labelling_options import make_config
     from offclip.data.files import atomic_path
     from offclip.data.sentence_corpus import read_sentences
     from offclip.reports.llm.batch import batch_line, batch_requests
     from offclip.reports.llm.unique import one_line
 
-    settings = _settings(config, model, cache)
+    settings = make_config(config, server={"model": model, "cache": str(cache) if cache else None})
     sentences = list(dict.fromkeys(map(one_line, read_sentences(reports))))
     requests = batch_requests(sentences, settings.llm, settings.conventions)
     with atomic_path(out) as temporary:
@@ -64,9 +61,10 @@ def batch_import(
 
     Example: [bold]offclip labeller batch-import results.jsonl --config label.toml[/bold]
     """
+    from offclip.cli.labelling_options import make_config
     from offclip.reports.llm.batch import import_results
 
-    settings = _settings(config, model, cache)
+    settings = make_config(config, server={"model": model, "cache": str(cache) if cache else None})
     done = import_results(results, requests, settings.llm, settings.conventions)
     print(f"{done.added:,} answers added to {settings.llm.cache_path}; {done.known:,} were there before.")
     for bad in done.bad[:_SHOWN]:
@@ -75,15 +73,3 @@ def batch_import(
         print(f"... and {len(done.bad) - _SHOWN:,} more.")
     if done.missing:
         print(f"{done.missing:,} sentences are without an answer: export again to ask them alone.")
-
-
-def _settings(config: Path | None, model: str | None, cache: Path | None) -> LabellingConfig:
-    from offclip.reports.config import LabellingConfig, load_config
-
-    settings = load_config(config) if config else LabellingConfig()
-    llm = replace(
-        settings.llm,
-        model=settings.llm.model if model is None else model,
-        cache=settings.llm.cache if cache is None else str(cache),
-    )
-    return replace(settings, llm=llm)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,15 +46,11 @@ def explain(
     """
     import json
 
-    from offclip.reports.config import LabellingConfig, load_config
+    from offclip.cli.labelling_options import make_config
     from offclip.reports.explanation import explain_report
 
     report = _report(text, file)
-    settings = load_config(config) if config else LabellingConfig()
-    if lexicon:
-        settings = replace(settings, lexicon=(*settings.lexicon, *lexicon))
-    if labeller:
-        settings = replace(settings, labeller=labeller)
+    settings = make_config(config, labeller, lexicon or ())
     explanation = explain_report(report, settings.build())
     if as_json:
         print(json.dumps(explanation.as_json(), indent=2))
@@ -134,14 +129,7 @@ def _sentence(one: ExplainedSentence):
     table.add_row("", place)
     table.add_row(Text("because", style="dim"), Text(printable(f"{one.words} [{sentence.reason}]")))
     # A finding of two words, as "streaky opacity", is said once.
-    findings = dict.fromkeys(
-        (
-            m.finding,
-            m.status,
-            ", ".join(filter(None, (m.certainty, m.side, m.zone and f"{m.zone} zone", m.severity))),
-        )
-        for m in one.sentence.findings
-    )
+    findings = dict.fromkeys((m.finding, m.status, _details(m)) for m in sentence.findings)
     for number, (finding, status, details) in enumerate(findings):
         line = Text.assemble((printable(finding), _STATUS_STYLES[status]), f": {details}")
         table.add_row(Text("findings" if number == 0 else "", style="dim"), line)

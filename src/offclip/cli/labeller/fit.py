@@ -44,27 +44,22 @@ def fit(
 
     Example: [bold]offclip labeller fit reports.csv --labels hand.csv --out classifier[/bold]
     """
-    from offclip.cli.console import progress_bar
+    from offclip.cli.console import progress_bar, typed
+    from offclip.cli.labelling_options import make_config
     from offclip.data.sentence_corpus import read_hand_labels, read_sentences
     from offclip.errors import ConfigError
     from offclip.reports.classifier.combine import Thresholds
     from offclip.reports.classifier.fit import fit_classifier
     from offclip.reports.classifier.folder import check_target, save_fitted
     from offclip.reports.classifier.settings import EncoderConfig, FitConfig
-    from offclip.reports.config import LabellingConfig, load_config
-    from offclip.reports.lexicon import load_lexicon
-    from offclip.reports.rules import RuleLabeller
 
     if kind not in ("linear", "encoder"):
         raise ConfigError(f"--kind {kind} is unknown.", "Known: linear, encoder.")
-    typed = [
-        name
-        for name in ("model", "epochs", "batch_size", "learning_rate", "max_length")
-        if _typed(context, name)
-    ]
-    if kind == "linear" and typed:
+    names = ("model", "epochs", "batch_size", "learning_rate", "max_length")
+    given = [name for name in names if typed(context, name)]
+    if kind == "linear" and given:
         raise ConfigError(
-            f"--{typed[0].replace('_', '-')} is an option of the encoder.",
+            f"--{given[0].replace('_', '-')} is an option of the encoder.",
             "Add --kind encoder, or leave it out.",
         )
     thresholds = Thresholds(abnormal_from=abnormal_from, normal_from=normal_from)
@@ -77,8 +72,8 @@ def fit(
         else None
     )
     check_target(out)
-    labelling = load_config(config) if config else LabellingConfig()
-    rules = RuleLabeller(load_lexicon(*labelling.lexicon), labelling.conventions)
+    labelling = make_config(config)
+    rules = labelling.rules()
     hand = read_hand_labels(labels or ())
     with progress_bar("reading") as update:
         sentences = set(read_sentences(reports))
@@ -117,9 +112,3 @@ def _print_report(report: FitReport) -> None:
             f"rules {report.hand.rules:.3f}, classifier {report.hand.classifier.accuracy:.3f}, "
             f"both together {report.hand.combined:.3f}."
         )
-
-
-def _typed(context: typer.Context, name: str) -> bool:
-    """Whether the user typed an option, rather than leaving it at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
