@@ -37,7 +37,20 @@ class DataError(OffclipError):
 
 
 class ImageError(OffclipError):
-    """An image file cannot be turned into pixels."""
+    """An image file cannot be turned into pixels.
+
+    Args:
+        message: What was wrong, with the file.
+        remedy: What to do.
+        reason: One of `offclip.images.Reason`.
+    """
+
+    def __init__(self, message: str, remedy: str = "", reason: str = "damaged") -> None:
+        super().__init__(message, remedy)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str, str]]:  # type: ignore[override]
+        return type(self), (self.message, self.remedy, self.reason)
 
 
 class ConfigError(OffclipError):

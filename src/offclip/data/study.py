@@ -18,7 +18,6 @@ from offclip.errors import DataError
 
 SPLITS = ("train", "validate", "test")
 LABELS = ("normal", "abnormal", "uncertain")
-VIEWS = ("PA", "AP", "frontal", "lateral", "unknown")
 
 IMAGE = pl.Struct({"image_id": pl.String, "path": pl.String, "view": pl.String})
 FINDING = pl.Struct(

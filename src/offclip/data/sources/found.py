@@ -12,19 +12,6 @@ from offclip.data.files import Skipped
 SPLIT_NAMES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("validate", "validation", "valid", "val", "dev"), "validate"
 )
-VIEW_NAMES = {"pa": "PA", "ap": "AP", "frontal": "frontal"} | dict.fromkeys(
-    ("lateral", "lat", "ll", "l"), "lateral"
-)
-
-
-def view_of(name: str | None) -> str:
-    """The name of a view as the study table knows it.
-
-    Example:
-        >>> view_of("LATERAL"), view_of("swimmer")
-        ('lateral', 'unknown')
-    """
-    return VIEW_NAMES.get((name or "").lower(), "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +21,7 @@ class FoundImage:
     Attributes:
         image_id: The key by which images are joined.
         path: Absolute path.
-        view: One of `offclip.data.study.VIEWS`.
+        view: One of `offclip.images.views.VIEWS`.
     """
 
     image_id: str

@@ -13,11 +13,12 @@ from contextlib import closing
 from pathlib import Path
 
 from offclip.data.files import Skipped
-from offclip.data.sources.found import SPLIT_NAMES, FoundImage, FoundStudy, view_of
+from offclip.data.sources.found import SPLIT_NAMES, FoundImage, FoundStudy
 from offclip.data.sources.members import members
 from offclip.data.sources.rows import TableRows
 from offclip.data.sources.text_files import foreign_note, input_files, text_of
 from offclip.errors import DataError
+from offclip.images.views import view_of
 
 ARCHIVE = "mimic-cxr-reports.zip"
 SPLIT = "mimic-cxr-2.0.0-split.csv"

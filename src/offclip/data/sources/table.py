@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from offclip.data.files import Skipped
-from offclip.data.sources.found import SPLIT_NAMES, FoundImage, FoundStudy, view_of
+from offclip.data.sources.found import SPLIT_NAMES, FoundImage, FoundStudy
 from offclip.data.sources.rows import Row, TableRows
 from offclip.data.sources.text_files import foreign_note
 from offclip.errors import DataError
+from offclip.images.views import view_of
 
 _TEXTS = ("findings", "impression")
 

@@ -1,0 +1,1 @@
+"""The public sets: official trees become checked study tables."""
