@@ -13,7 +13,7 @@ from offclip.data.loader import PixelStore
 from offclip.errors import OffclipError
 from offclip.evaluation.ranks import auc
 from offclip.grounding.maps import heat_maps
-from offclip.images.read import read_image
+from offclip.images.reading import read
 from offclip.models.checkpoint import load_model
 from offclip.models.dual_encoder import DualEncoder
 from offclip.reports import label_report
@@ -78,7 +78,7 @@ def film_row(model: DualEncoder, data: Path, film: dict[str, str]) -> dict[str, 
         ("normal_logit", "paper_prompt_logit", "top_finding", "top_logit", "peak_x", "peak_y", "inside")
     )
     try:
-        pixels = read_image(data / "images" / film["image"])
+        pixels = read(data / "images" / film["image"]).pixels
         row |= {"height": pixels.shape[0], "width": pixels.shape[1]}
         if film["view"] == "frontal":
             scores = score_film(model, pixels)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from offclip.cores import available_cores
 from offclip.data.exports import studies_from_export
 from offclip.data.files import write_skipped
-from offclip.data.label_pool import available_cores
 from offclip.data.phantom import write_phantom
 from offclip.data.study import write_studies
 from offclip.evaluation.ablation import ABLATION, Job, ablation_jobs, run_ablation

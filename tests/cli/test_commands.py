@@ -24,7 +24,8 @@ from offclip.training import TrainConfig
 
 COMMANDS = [
     ["demo"], ["label"], ["train"], ["evaluate"], ["verify"], ["env"],
-    ["data", "phantom"], ["models", "list"], ["models", "show"],
+    ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
+    ["models", "list"], ["models", "show"],
     ["labeller", "explain"], ["labeller", "audit"], ["labeller", "fit"],
     ["labeller", "batch-export"], ["labeller", "batch-import"],
 ]  # fmt: skip

@@ -17,7 +17,7 @@ EXTRAS = {
     "openclip": ("open_clip",),
     "timm": ("timm",),
     "llm": ("openai",),
-    "dicom": ("pydicom", "gdcm", "jpeg_ls", "openjpeg", "highdicom"),
+    "dicom": ("pydicom", "gdcm", "jpeg_ls", "openjpeg"),
     "serve": ("fastapi", "uvicorn"),
     "pacs": ("dicomweb_client", "pynetdicom"),
     "archive": ("ray",),

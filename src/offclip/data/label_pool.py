@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
+from offclip.cores import available_cores
 from offclip.data.label_batch import label_batch
 from offclip.data.label_parts import write_part
 from offclip.data.staging import Staged
@@ -22,11 +23,6 @@ from offclip.reports.config import LabellingConfig
 
 # Two batches a process: one in work, one waiting, so that nobody waits for the parent.
 _AHEAD = 2
-
-
-def available_cores() -> int:
-    """Cores that this process may use; a container often has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

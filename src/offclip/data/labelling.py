@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
+from offclip.cores import available_cores
 from offclip.data.files import Skipped, atomic_path
 from offclip.data.label_batch import ARROW_SCHEMA, BatchCounts
 from offclip.data.label_parts import (
@@ -29,7 +30,7 @@ from offclip.data.label_parts import (
     read_part,
     text_fingerprint,
 )
-from offclip.data.label_pool import BatchJob, BatchSetting, available_cores, run_batches
+from offclip.data.label_pool import BatchJob, BatchSetting, run_batches
 from offclip.data.sources import ReportSource, SourceOptions, open_source
 from offclip.data.sources.members import files_below
 from offclip.data.staging import Staged, stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,25 +13,15 @@ import torch
 from torch import Tensor
 
 from offclip.data.files import Skipped
-from offclip.errors import DataError, ImageError
+from offclip.data.stream import ImageRef, read_squares
+from offclip.errors import DataError
+from offclip.images.film import ReadOptions
 from offclip.images.geometry import Letterbox
 from offclip.images.preprocess import Preprocess
-from offclip.images.read import read_image
+
+__all__ = ["ImageRef", "PixelStore", "load_pixels"]
 
 MEMORY_LIMIT_BYTES = 4 * 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRef:
-    """One image file.
-
-    Attributes:
-        image_id: The key by which scores, labels and boxes are joined.
-        path: Where the file is.
-    """
-
-    image_id: str
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,53 +51,47 @@ def load_pixels(
     images: Sequence[ImageRef],
     preprocess: Preprocess,
     *,
-    workers: int = 2,
+    options: ReadOptions = ReadOptions(),
+    workers: int | None = None,
     spill: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[PixelStore, list[Skipped]]:
-    """Decodes images once; an unreadable file is listed, never silently replaced.
+    """Reads images once, DICOM or not; an unreadable file is listed, never silently replaced.
 
     Args:
         images: What to read.
         preprocess: Brings an image to the model's square.
-        workers: Threads that decode.
+        options: How files are read, and what they may cost.
+        workers: Most processes that decode; the cores that there are by default.
         spill: File that holds the pixels when they need more than 4 GiB of memory; without one they
             must fit.
         on_progress: Called with (images done, images in all).
 
     Returns:
-        The store in the order of `images`, and the files that were left out.
+        The store in the order of `images`, and the files that were left out. Their reason begins with a word
+        of `offclip.images.reasons.Reason`, such as `truncated: `, so that reasons can be counted.
 
     Raises:
         DataError: No image is left, or the pixels fit nowhere.
+        OffclipError: No process can be started.
     """
     if not images:
         raise DataError("There is no frontal image to read.", "Check the images and views in the table.")
-    shape = (len(images), preprocess.size, preprocess.size)
-    squares = _allocate(shape, spill)
+    squares = _allocate((len(images), preprocess.size, preprocess.size), spill)
     kept: list[str] = []
     geometry: list[Letterbox] = []
     skipped: list[Skipped] = []
-
-    def decode(image: ImageRef) -> tuple[np.ndarray, Letterbox] | ImageError:
-        try:
-            return preprocess.fit(read_image(image.path))
-        except ImageError as error:
-            return error
-
-    pool = ThreadPoolExecutor(max_workers=workers)
-    try:
-        for done, (image, result) in enumerate(zip(images, pool.map(decode, images), strict=True), start=1):
-            if isinstance(result, ImageError):
-                skipped.append(Skipped(str(image.path), 0, image.image_id, result.message))
+    # Closed and not left to the collector: after Ctrl-C no process shall go on.
+    with closing(read_squares(images, preprocess, options, workers=workers)) as results:
+        for done, result in enumerate(results, start=1):
+            if isinstance(result, Skipped):
+                skipped.append(result)
             else:
-                squares[len(kept)], letterbox = result
-                kept.append(image.image_id)
-                geometry.append(letterbox)
+                squares[len(kept)] = result.pixels
+                kept.append(result.image_id)
+                geometry.append(result.geometry)
             if on_progress:
                 on_progress(done, len(images))
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the files that are still to be read
     if not kept:
         first = f" The first: {skipped[0].reason}" if skipped else ""
         raise DataError(f"None of {len(images)} images can be read.{first}", "Check the paths in the table.")

@@ -77,7 +77,7 @@ class FilmMetadata:
     """What a file says about its image.
 
     Attributes:
-        format: `"DICOM"`, `"PNG"`, `"JPEG"`, `"TIFF"` or `"BMP"`.
+        format: `"DICOM"`, `"PNG"`, `"JPEG"`, `"TIFF"`, `"BMP"` or `"JSRT"`.
         bits: Bits of a stored grey value.
         grey: Where the scale of the grey values comes from, such as `"window 1 of 2"` or `"percentile"`.
         inverted: Whether the grey values were turned over for display.

@@ -4,23 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from offclip.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Letterbox:
-    """Resize with the aspect kept, then pad to a square, centred.
+class Rectangle:
+    """A rectangle in continuous pixel coordinates.
 
-    Coordinates are continuous: a pixel (row r, column c) covers [c, c + 1) x [r, r + 1).
+    Attributes:
+        x, y: Left and top edge.
+        width, height: Size.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def within(self, width: float, height: float) -> Rectangle | None:
+        """The part that lies in an image of that size, None when there is none.
+
+        Example:
+            >>> Rectangle(-2, 1, 5, 9).within(width=10, height=4)
+            Rectangle(x=0, y=1, width=3, height=3)
+        """
+        left, top = max(self.x, 0), max(self.y, 0)
+        right, bottom = min(self.x + self.width, width), min(self.y + self.height, height)
+        return Rectangle(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Resize, then pad or crop to a square; the one record of it, exact in both directions.
+
+    Coordinates are continuous: a pixel (row r, column c) covers [c, c + 1) x [r, r + 1). Each axis has its
+    own scale, so a shape that was rounded to whole pixels, and pixels that are not square, map exactly.
 
     Attributes:
         height, width: Original size in pixels.
         size: Side of the square.
-        inner_height, inner_width: Size of the resized image inside the square.
-        pad_top, pad_left: Black rows above and columns left of it.
+        inner_height, inner_width: Size of the resized image.
+        pad_top, pad_left: Black rows above and columns left of it. Negative where the square cuts rows or
+            columns off.
 
     Example:
         >>> geometry = Letterbox.of(height=100, width=200, size=64)
@@ -28,6 +55,8 @@ class Letterbox:
         (32.0, 32.0)
         >>> geometry.to_original(x=32.0, y=32.0)
         (100.0, 50.0)
+        >>> geometry.box_to_square(Rectangle(50, 25, 100, 50))
+        Rectangle(x=16.0, y=24.0, width=32.0, height=16.0)
     """
 
     height: int
@@ -39,12 +68,31 @@ class Letterbox:
     pad_left: int
 
     @classmethod
-    def of(cls, height: int, width: int, size: int) -> Letterbox:
-        """The record for an image of `height` x `width` pixels in a square of `size`."""
+    def of(cls, height: int, width: int, size: int, aspect: float = 1.0) -> Letterbox:
+        """The whole image in the square, as large as it can be, centred, with its true proportions.
+
+        Args:
+            height: Rows of the image.
+            width: Columns of the image.
+            size: Side of the square.
+            aspect: Height of a pixel divided by its width.
+
+        Raises:
+            InputError: A size is below one pixel, or the aspect is not between 0.001 and 1000.
+
+        Example:
+            >>> tall_pixels = Letterbox.of(height=100, width=100, size=64, aspect=2.0)
+            >>> tall_pixels.inner_height, tall_pixels.inner_width, tall_pixels.pad_left
+            (64, 32, 16)
+        """
         if min(height, width, size) < 1:
             raise InputError(f"Image {height} x {width}, square {size}.", "Sizes must be at least one pixel.")
-        scale = size / max(height, width)
-        inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
+        if not 0.001 <= aspect <= 1000:
+            raise InputError(f"Pixel aspect {aspect}.", "Give the height of a pixel divided by its width.")
+        true_height = height * aspect
+        scale = size / max(true_height, width)
+        inner_height = min(size, max(1, round(true_height * scale)))
+        inner_width = min(size, max(1, round(width * scale)))
         return cls(
             height,
             width,
@@ -55,13 +103,43 @@ class Letterbox:
             (size - inner_width) // 2,
         )
 
-    @property
-    def scale(self) -> float:
-        """Pixels of the square per original pixel."""
-        return self.size / max(self.height, self.width)
+    @classmethod
+    def carzero(cls, height: int, width: int, resized: int = 256, size: int = 224) -> Letterbox:
+        """As CARZero and OFF-CLIP do it: resize, pad to a square, and cut its border off.
+
+        The longer side becomes `resized` and the shorter `int(short * (resized / long))`; padding is rounded
+        down before the image and up after it; the middle `size` x `size` pixels are kept. They do not look at
+        the aspect of a pixel.
+
+        Raises:
+            InputError: A size is below one pixel.
+
+        Example:
+            >>> film = Letterbox.carzero(height=3000, width=2500)
+            >>> film.inner_height, film.inner_width, film.pad_top, film.pad_left
+            (256, 213, -16, 5)
+            >>> film.visible
+            Rectangle(x=0, y=187.5, width=2500, height=2625.0)
+        """
+        if min(height, width, size) < 1 or resized < size:
+            raise InputError(f"Image {height} x {width}, square {size}.", "Sizes must be at least one pixel.")
+        # In this order of operations, because the truncation turns on the last bit.
+        share = resized / float(max(height, width))
+        short = max(1, int(float(min(height, width)) * share))
+        inner_height, inner_width = (resized, short) if height >= width else (short, resized)
+        cut = (resized - size) // 2
+        return cls(
+            height,
+            width,
+            size,
+            inner_height,
+            inner_width,
+            (resized - inner_height) // 2 - cut,
+            (resized - inner_width) // 2 - cut,
+        )
 
     def to_square(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the original image in the square."""
+        """A point of the original image in the square; outside of it where it was cut off."""
         return (
             x * self.inner_width / self.width + self.pad_left,
             y * self.inner_height / self.height + self.pad_top,
@@ -74,12 +152,62 @@ class Letterbox:
             (y - self.pad_top) * self.height / self.inner_height,
         )
 
-    def map_to_original(self, heat_map: np.ndarray) -> np.ndarray:
-        """A heat map (rows, columns) that covers the square, as (height, width) float32 over the image."""
-        square = cv2.resize(
-            heat_map.astype(np.float32), (self.size, self.size), interpolation=cv2.INTER_LINEAR
-        )
-        inner = square[
-            self.pad_top : self.pad_top + self.inner_height, self.pad_left : self.pad_left + self.inner_width
-        ]
-        return cv2.resize(inner, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+    def box_to_square(self, box: Rectangle) -> Rectangle | None:
+        """A box of the original image in the square, as far as it is visible there; None if it is not."""
+        left, top = self.to_square(box.x, box.y)
+        right, bottom = self.to_square(box.x + box.width, box.y + box.height)
+        return Rectangle(left, top, right - left, bottom - top).within(self.size, self.size)
+
+    def box_to_original(self, box: Rectangle) -> Rectangle | None:
+        """A box of the square in the original image, without what lies in the padding; None if all does."""
+        left, top = self.to_original(box.x, box.y)
+        right, bottom = self.to_original(box.x + box.width, box.y + box.height)
+        return Rectangle(left, top, right - left, bottom - top).within(self.width, self.height)
+
+    @property
+    def visible(self) -> Rectangle:
+        """The part of the original image that the square shows."""
+        shown = self.box_to_original(Rectangle(0, 0, self.size, self.size))
+        return shown or Rectangle(0, 0, 0, 0)
+
+    def map_to_original(self, heat_map: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """A heat map that covers the square, over the image.
+
+        Bilinear between the centres of the cells, constant beyond the outermost; where a pixel of the image
+        is larger than a cell, the mean of the cells under it.
+
+        Args:
+            heat_map: (rows, columns), of any size.
+            outside: Value for pixels whose centre was cut off.
+
+        Returns:
+            (height, width) float32.
+        """
+        rows = _weights(self.height, self.inner_height, self.pad_top, self.size, heat_map.shape[0])
+        columns = _weights(self.width, self.inner_width, self.pad_left, self.size, heat_map.shape[1])
+        image = rows @ heat_map.astype(np.float32) @ columns.T
+        if outside:
+            image[~rows.any(axis=1)] = outside
+            image[:, ~columns.any(axis=1)] = outside
+        return image
+
+
+def _weights(length: int, inner: int, pad: int, size: int, cells: int) -> np.ndarray:
+    """(length, cells) float32: how much each cell counts for each original pixel along one axis.
+
+    A row of zeros belongs to a pixel whose centre lies outside the square.
+    """
+    pixels = np.arange(length + 1)
+    edges = (pixels * (inner / length) + pad) * (cells / size)  # of the pixels, in cells
+    centres = (edges[:-1] + edges[1:]) / 2
+    step = inner / length * cells / size
+    index = np.arange(cells)
+    if step <= 1:
+        nearest = centres.clip(0.5, cells - 0.5) - 0.5
+        weights = (1 - abs(nearest[:, None] - index)).clip(0)
+    else:
+        overlap = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
+        weights = overlap.clip(0)
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    weights[(centres < 0) | (centres > cells)] = 0
+    return weights.astype(np.float32)

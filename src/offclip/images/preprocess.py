@@ -1,24 +1,29 @@
-"""From the grey pixels of a file to the tensor that a model takes."""
+"""From the grey pixels of a film to the tensor that a model takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from offclip.images.geometry import Letterbox
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """Letterbox to a square, then normalise.
+    """Fit into a square, then normalise. Stands in the card of a model.
 
     Attributes:
         size: Side of the square in pixels.
         mean: Mean that is taken off after scaling to [0, 1].
         std: Divisor after the mean is taken off.
+        geometry: `"letterbox"` shows the whole image with its true proportions; `"carzero"` resizes to 8/7 of
+            the square and cuts the border off, as `Letterbox.carzero` says.
 
     Example:
         >>> import torch
@@ -33,26 +38,63 @@ class Preprocess:
     size: int
     mean: float = 0.5
     std: float = 0.25
+    geometry: Literal["letterbox", "carzero"] = "letterbox"
 
-    def fit(self, pixels: np.ndarray) -> tuple[np.ndarray, Letterbox]:
-        """Resizes an 8-bit grey image (H, W), keeping its aspect, and pads it with black to (size, size).
+    @classmethod
+    def carzero(cls) -> Preprocess:
+        """The recipe of CARZero and OFF-CLIP, bit by bit: 256, cut to 224, their mean and deviation.
+
+        One channel is kept; they give three equal ones.
+        """
+        return cls(size=224, mean=0.4978, std=0.2449, geometry="carzero")
+
+    def fit(self, pixels: np.ndarray, aspect: float = 1.0) -> tuple[np.ndarray, Letterbox]:
+        """Resizes an 8-bit grey image, and pads it with black or crops it to the square.
+
+        Args:
+            pixels: (H, W) uint8.
+            aspect: Height of a pixel divided by its width, as in `PixelGrid`; the geometry `"carzero"` does
+                not look at it.
 
         Returns:
             The square image (size, size) uint8, and the record that takes coordinates back.
         """
-        geometry = Letterbox.of(height=pixels.shape[0], width=pixels.shape[1], size=self.size)
-        shrinking = geometry.scale < 1
-        resized = cv2.resize(
-            pixels,
-            (geometry.inner_width, geometry.inner_height),
-            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
-        )
+        height, width = pixels.shape
+        if self.geometry == "carzero":
+            record = Letterbox.carzero(height, width, resized=self.size * 8 // 7, size=self.size)
+            resized = cv2.resize(
+                pixels, (record.inner_width, record.inner_height), interpolation=cv2.INTER_AREA
+            )
+        else:
+            record = Letterbox.of(height, width, self.size, aspect)
+            resized = _resize(pixels, record.inner_height, record.inner_width)
+        if resized.shape == (self.size, self.size):
+            return resized, record
         square = np.zeros((self.size, self.size), np.uint8)
-        rows = slice(geometry.pad_top, geometry.pad_top + geometry.inner_height)
-        columns = slice(geometry.pad_left, geometry.pad_left + geometry.inner_width)
-        square[rows, columns] = resized
-        return square, geometry
+        rows, from_rows = _overlap(self.size, record.inner_height, record.pad_top)
+        columns, from_columns = _overlap(self.size, record.inner_width, record.pad_left)
+        square[rows, columns] = resized[from_rows, from_columns]
+        return square, record
 
     def normalise(self, squares: Tensor) -> Tensor:
         """(B, size, size) uint8 -> (B, 1, size, size) float32, ready for `encode_image`."""
         return squares.unsqueeze(1).float().div_(255.0).sub_(self.mean).div_(self.std)
+
+
+def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Means over areas along an axis that shrinks, linear along one that grows."""
+    if pixels.shape == (height, width):
+        return pixels.copy()  # the caller may write into its square
+    # OpenCV takes means only when both axes shrink, so an axis that shrinks beside one that grows goes first.
+    less = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+    if less != pixels.shape[::-1]:
+        pixels = cv2.resize(pixels, less, interpolation=cv2.INTER_AREA)
+    if less != (width, height):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return pixels
+
+
+def _overlap(size: int, inner: int, pad: int) -> tuple[slice, slice]:
+    """Which part of the square shows which part of the resized image, along one axis."""
+    start, stop = max(pad, 0), min(pad + inner, size)
+    return slice(start, stop), slice(start - pad, stop - pad)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Access = Literal["open", "registration", "credentialed", "request"]
+Content = Literal["labels", "boxes", "reports"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Card:
         name: What the command line calls it, such as `"vindr-cxr"`.
         title: Its full name.
         url: Where its publishers offer it.
-        access: `"open"` to everybody, after `"registration"`, to `"credentialed"` users with a signed data use
-            agreement, or on `"request"`.
+        access: `"open"` to everybody, after `"registration"`, to `"credentialed"` users with a signed data
+            use agreement, or on `"request"`.
         terms: Licence or terms of use, in a sentence or two.
         citation: The paper to cite.
         layout: What must lie below `--root`: lines of `path  meaning`, as the publishers name the files.
@@ -26,6 +27,8 @@ class Card:
         published_source: Where they state them.
         options: Variants of `prepare`, by name, with what they mean, such as another list of images.
         notes: Traps that a user of the set should know.
+        contents: What the set has beside images: `"labels"`, `"boxes"`, `"reports"`.
+        language: Of its reports; only English ones are labelled sentence by sentence.
     """
 
     name: str
@@ -39,3 +42,5 @@ class Card:
     published_source: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    contents: tuple[Content, ...] = ()
+    language: str = "en"

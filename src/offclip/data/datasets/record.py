@@ -19,6 +19,7 @@ class FindingBox:
         label: The set's own name of the finding.
         x, y, width, height: In pixels.
         reader: Who drew it, empty where the set does not say.
+        phrase: The sentence of the report that it belongs to, in sets that tie boxes to sentences.
     """
 
     label: str
@@ -27,6 +28,7 @@ class FindingBox:
     width: float
     height: float
     reader: str = ""
+    phrase: str = ""
 
 
 @dataclass(frozen=True, slots=True)

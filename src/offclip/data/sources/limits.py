@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,27 @@ _BLOCK = 512  # of a tar archive
 _MAX_READ = 2 * MAX_FILE_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class MemberLimit:
+    """What a file of a folder or an archive may have.
+
+    Attributes:
+        max_bytes: Its size.
+        what: What such a file is, for messages.
+        too_large, damaged, odd_name: Put in front of the reason for which a file is left out, such as a word
+            of a fixed list, so that the reasons can be counted.
+    """
+
+    max_bytes: int = MAX_FILE_BYTES
+    what: str = "a report"
+    too_large: str = ""
+    damaged: str = ""
+    odd_name: str = ""
+
+
+REPORTS = MemberLimit()
+
+
 def byte_budget(path: Path) -> int:
     """How many bytes a packed file may unpack to."""
     return FREE_BYTES + MAX_RATIO * path.stat().st_size
@@ -27,7 +49,7 @@ def byte_budget(path: Path) -> int:
 def bomb(path: Path) -> DataError:
     """The error for a file that unpacks to more than `byte_budget`."""
     return DataError(
-        f"{path}: unpacks to more than {MAX_RATIO} times its size, as no archive of reports does.",
+        f"{path}: unpacks to more than {MAX_RATIO} times its size, as no genuine archive does.",
         "Get the archive from its publisher again; or unpack it and give the folder.",
     )
 

@@ -11,15 +11,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from offclip.data.files import Skipped
 from offclip.data.sources.limits import (
-    MAX_FILE_BYTES,
     MAX_MEMBERS,
     MAX_NAME,
+    REPORTS,
     ForwardReader,
+    MemberLimit,
     bomb,
     byte_budget,
 )
@@ -48,7 +50,9 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith((*TAR_ENDINGS, ".zip"))
 
 
-def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skipped]:
+def members(
+    path: Path, wanted: Callable[[str], bool], limit: MemberLimit = REPORTS
+) -> Iterator[Member | Skipped]:
     """The wanted files of a folder (in order of their paths) or of an archive (in its own order).
 
     Links inside archives are passed over; links to folders are not followed.
@@ -56,16 +60,17 @@ def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skip
     Args:
         path: A folder, a `.tar`, `.tgz`, `.tar.gz` or `.zip`.
         wanted: Which names to read; called with the path inside.
+        limit: How large a file may be; a larger one is not read.
 
     Raises:
         DataError: The archive is damaged, unpacks to too much, or has too many members.
     """
     if path.is_dir():
-        yield from _of_folder(path, wanted)
+        yield from _of_folder(path, wanted, limit)
     elif path.name.lower().endswith(".zip"):
-        yield from _of_zip(path, wanted)
+        yield from _of_zip(path, wanted, limit)
     else:
-        yield from _of_tar(path, wanted)
+        yield from _of_tar(path, wanted, limit)
 
 
 def names(path: Path) -> Iterator[str]:
@@ -118,25 +123,25 @@ def decode_text(data: bytes) -> tuple[str, bool]:
     return data.decode("latin-1"), True
 
 
-def _of_folder(folder: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skipped]:
+def _of_folder(folder: Path, wanted: Callable[[str], bool], limit: MemberLimit) -> Iterator[Member | Skipped]:
     problems: list[Skipped] = []
     for name, file in files_below(folder, problems):
         yield from problems
         problems.clear()
         if wanted(name):
-            yield _read_file(name, file)
+            yield _read_file(name, file, limit)
     yield from problems
 
 
-def _read_file(name: str, file: Path) -> Member | Skipped:
+def _read_file(name: str, file: Path, limit: MemberLimit) -> Member | Skipped:
     source = str(file)
     try:
         name.encode()
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
             return Skipped(source, 0, name, "not a file")
-        if status.st_size > MAX_FILE_BYTES:
-            return _too_large(source, name, status.st_size)
+        if status.st_size > limit.max_bytes:
+            return _too_large(source, name, status.st_size, limit)
         return Member(name, source, file.read_bytes())
     except UnicodeEncodeError:
         return Skipped(source.encode(errors="backslashreplace").decode(), 0, "", "the file name is not UTF-8")
@@ -144,19 +149,19 @@ def _read_file(name: str, file: Path) -> Member | Skipped:
         return Skipped(source, 0, name, f"cannot be read ({error.strerror or error})")
 
 
-def _of_tar(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skipped]:
+def _of_tar(path: Path, wanted: Callable[[str], bool], limit: MemberLimit) -> Iterator[Member | Skipped]:
     for archive, info in _tar_files(path):
         source = f"{path}/{info.name}"
         if not wanted(info.name):
             continue
         if not _good_name(info.name):
-            yield _bad_name(path, info.name)
-        elif info.size > MAX_FILE_BYTES:
-            yield _too_large(source, info.name, info.size)
+            yield _bad_name(path, info.name, limit)
+        elif info.size > limit.max_bytes:
+            yield _too_large(source, info.name, info.size, limit)
         else:
             try:
                 file = archive.extractfile(info)
-                data = file.read() if file else b""
+                data = _in_pieces(file) if file else b""
             except tarfile.TarError as error:
                 raise _damaged(path, error) from error
             yield Member(info.name, source, data)
@@ -191,7 +196,7 @@ def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
         raise _damaged(path, error) from error
 
 
-def _of_zip(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skipped]:
+def _of_zip(path: Path, wanted: Callable[[str], bool], limit: MemberLimit) -> Iterator[Member | Skipped]:
     left = byte_budget(path)
     with _zip(path) as archive:
         for number, info in enumerate(archive.infolist()):
@@ -201,17 +206,17 @@ def _of_zip(path: Path, wanted: Callable[[str], bool]) -> Iterator[Member | Skip
                 continue
             source = f"{path}/{info.filename}"
             if not _good_name(info.filename):
-                yield _bad_name(path, info.filename)
+                yield _bad_name(path, info.filename, limit)
                 continue
-            if info.file_size > MAX_FILE_BYTES:
-                yield _too_large(source, info.filename, info.file_size)
+            if info.file_size > limit.max_bytes:
+                yield _too_large(source, info.filename, info.file_size, limit)
                 continue
             try:
                 with archive.open(info) as file:
-                    data = file.read(MAX_FILE_BYTES + 1)
+                    data = file.read(limit.max_bytes + 1)
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
                 # Damaged, packed by an unknown method, or encrypted.
-                yield Skipped(source, 0, info.filename, f"cannot be unpacked ({error})")
+                yield Skipped(source, 0, info.filename, f"{limit.damaged}cannot be unpacked ({error})")
                 continue
             left -= len(data)
             if left < 0:
@@ -228,13 +233,20 @@ def _good_name(name: str) -> bool:
     return len(name) <= MAX_NAME and name.isprintable()
 
 
-def _bad_name(path: Path, name: str) -> Skipped:
+def _bad_name(path: Path, name: str, limit: MemberLimit) -> Skipped:
     reason = f"its name is longer than {MAX_NAME} characters or has characters that cannot be printed"
-    return Skipped(str(path), 0, ascii(name[:60]), reason)
+    return Skipped(str(path), 0, ascii(name[:60]), limit.odd_name + reason)
 
 
-def _too_large(source: str, name: str, size: int) -> Skipped:
-    return Skipped(source, 0, name, f"{size:,} bytes; a report has at most {MAX_FILE_BYTES:,}")
+def _too_large(source: str, name: str, size: int, limit: MemberLimit) -> Skipped:
+    return Skipped(
+        source, 0, name, f"{limit.too_large}{size:,} bytes; {limit.what} has at most {limit.max_bytes:,}"
+    )
+
+
+def _in_pieces(file: IO[bytes]) -> bytes:
+    """A whole member; `ForwardReader` refuses to read much at a time."""
+    return b"".join(iter(partial(file.read, 2**20), b""))
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

@@ -27,11 +27,15 @@ class OpeniReport:
         study_id: Such as `CXR1`.
         sections: From the label of a section, such as `FINDINGS`, to its text.
         image_ids: The images that the report names.
+        mesh_major: The terms that human coders gave it, such as `normal` or `Opacity/lung/base/left`.
+        mesh_automatic: The terms that a program found in its text.
     """
 
     study_id: str = ""
     sections: dict[str, str] = field(default_factory=dict)
     image_ids: list[str] = field(default_factory=list)
+    mesh_major: list[str] = field(default_factory=list)
+    mesh_automatic: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """The report with its headers, in the order of the file; empty without findings and impression."""
@@ -67,7 +71,10 @@ def parse_openi(data: bytes, encoding: str | None = None) -> OpeniReport:
         elif tag == "AbstractText":
             section = attributes.get("Label", "").strip().upper() or "FINDINGS"
             parts.clear()
-            parser.CharacterDataHandler = parts.append  # nowhere else is text of interest
+            parser.CharacterDataHandler = parts.append  # text is of interest here and in a term
+        elif tag in ("major", "automatic"):
+            parts.clear()
+            parser.CharacterDataHandler = parts.append
         elif tag == "parentImage" and attributes.get("id", "").strip():
             report.image_ids.append(attributes["id"].strip())
 
@@ -75,6 +82,10 @@ def parse_openi(data: bytes, encoding: str | None = None) -> OpeniReport:
         if tag == "AbstractText":
             before = report.sections.get(section, "")
             report.sections[section] = f"{before}\n{''.join(parts).strip()}".strip()
+            parser.CharacterDataHandler = None
+        elif tag in ("major", "automatic"):
+            terms = report.mesh_major if tag == "major" else report.mesh_automatic
+            terms.extend(filter(None, ["".join(parts).strip()]))
             parser.CharacterDataHandler = None
 
     parser = expat.ParserCreate(encoding)
@@ -123,7 +134,7 @@ class OpeniReports:
                 yield member
                 continue
             try:
-                report, was_foreign = _parse(member)
+                report, was_foreign = parse_member(member)
             except DataError as error:
                 yield Skipped(member.source, 0, member.name, error.message)
                 continue
@@ -160,7 +171,12 @@ class OpeniReports:
             return None
 
 
-def _parse(member: Member) -> tuple[OpeniReport, bool]:
+def parse_member(member: Member) -> tuple[OpeniReport, bool]:
+    """The report in a file, and whether it had to be read as Latin-1.
+
+    Raises:
+        DataError: As `parse_openi`.
+    """
     try:
         return parse_openi(member.data), False
     except DataError as error:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from offclip.errors import OffclipError
 from offclip.evaluation.report.probe import Case, Close
 from offclip.grounding.pointing import Box, point
 from offclip.images.geometry import Letterbox
-from offclip.images.read import read_image
+from offclip.images.reading import read
 
 SHOWN = 256
 _QUALITY = 84
@@ -110,7 +110,7 @@ def film_of(case: Case, folder: Path) -> np.ndarray:
         drawn = phantom_case(parameters["seed"], int(number[1]), SHOWN, parameters["style"])
         if drawn.image_id == case.image.image_id:
             return drawn.image
-    film = read_image(case.image.path)
+    film = read(case.image.path).pixels
     scale = SHOWN / max(film.shape)
     size = (max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale)))
     return cv2.resize(film, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
@@ -128,7 +128,8 @@ def phantom_parameters(folder: Path) -> dict[str, Any] | None:
 def overlay(film: np.ndarray, heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Overlay:
     """A heat map over a film, coloured from its median to its maximum; the lower half is transparent."""
     height, width = film.shape
-    heat = Letterbox.of(height=height, width=width, size=SHOWN).map_to_original(heat_map)
+    # The film is shown smaller than it is; scales are per axis, so the same record serves.
+    heat = replace(geometry, height=height, width=width).map_to_original(heat_map)
     middle, top = float(np.median(heat)), float(heat.max())
     strength = ((heat - middle) / (top - middle)).clip(0, 1) if top > middle else np.zeros_like(heat)
     colour = matplotlib.colormaps["inferno"](strength)[..., :3] * 255

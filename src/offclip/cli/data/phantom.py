@@ -1,4 +1,4 @@
-"""`offclip data ...`."""
+"""`offclip data phantom`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Make and look at data.", no_args_is_help=True, rich_markup_mode="rich")
 
-
-@app.callback()
-def _group() -> None:
-    """Make and look at data."""
-
-
-@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     n: Annotated[int, typer.Option(min=1, help="Studies.")] = 4000,
