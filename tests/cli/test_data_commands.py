@@ -105,6 +105,19 @@ def test_prepare_and_check_a_folder(root, tmp_path, capsys):
     assert json.loads((tmp_path / "report" / "check.json").read_text())["clean"] is True
 
 
+def test_a_relative_root_is_understood(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root.parent)
+    assert offclip("data", "prepare", "folder", "--root", root.name, "--out", "prepared", "--workers", 1) == 0
+    monkeypatch.chdir("/")
+    paths = [
+        image["path"]
+        for row in read_studies(tmp_path / "prepared" / "studies.parquet")["images"]
+        for image in row
+    ]
+    assert paths == [str(root / "films" / f"film{n}.png") for n in range(6)]
+    assert offclip("data", "check", "folder", "--root", root) == 0
+
+
 def test_check_has_exit_code_1_where_there_is_a_problem(root, tmp_path, capsys):
     (root / "films" / "film1.png").write_bytes(b"no image")
     assert offclip("data", "check", "folder", "--root", root) == 0

@@ -50,6 +50,7 @@ _DECODING_ERRORS = (
     Image.DecompressionBombError,
     Warning,
 )
+_MORE = "the JPEG holds more pixels than its header says"
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 logging.getLogger("PIL").setLevel(logging.WARNING)
 
@@ -84,6 +85,8 @@ def read_raster(data: bytes, options: ReadOptions, name: str) -> Film:
     image = _decode(header, header.decodable, name)
     if header.padded is not None and _decode(header, header.padded, name) != image:
         raise refusal(Reason.TRUNCATED, name, "a scan of the JPEG ends too early")
+    if header.spoilt is not None and _is_same(header, header.spoilt, image, name):
+        raise refusal(Reason.CONTRADICTORY, name, _MORE)
     notes: tuple[str, ...] = ()
     if options.policy == "carzero":
         pixels, grey = _as_opencv_reads(image, data, header, options.frame or 0, name), "as OpenCV reads it"
@@ -107,16 +110,42 @@ def read_raster(data: bytes, options: ReadOptions, name: str) -> Film:
     )
 
 
-def _decode(header: RasterHeader, content: bytes, name: str) -> Image.Image:
-    """The decoded image; its pixels are all there."""
+class _Feed(io.BytesIO):
+    """A file that gives its last bytes only when they are asked for, and knows whether they were."""
+
+    def __init__(self, content: bytes, tail: int) -> None:
+        super().__init__(content)
+        self._hold = len(content) - tail
+        self.asked = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = self._hold - self.tell()
+        if left <= 0:
+            self.asked = True
+            return super().read(size)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def _is_same(header: RasterHeader, content: bytes, image: Image.Image, name: str) -> bool:
     try:
-        image = _READERS[header.format](io.BytesIO(content))
+        return _decode(header, content, name) == image
+    except ImageError:
+        return False
+
+
+def _decode(header: RasterHeader, content: bytes, name: str) -> Image.Image:
+    """The decoded image; its pixels are all there, and there are no more."""
+    try:
+        feed = _Feed(content, header.tail)
+        image = _READERS[header.format](feed)
         if image.size != (header.width, header.height):
             what = f"the header says {header.width} x {header.height}, the decoder {image.size}"
             raise refusal(Reason.CONTRADICTORY, name, what)
         if header.photometric == "YCbCr" and header.format == "JPEG":
             image.draft("L", None)  # the Y channel, as OpenCV takes it; colour is not decoded at all
         image.load()
+        if header.tail and not feed.asked:
+            raise refusal(Reason.CONTRADICTORY, name, _MORE)
         return image
     except ImageError:
         raise

@@ -7,12 +7,15 @@ import polars as pl
 import pytest
 from tiny_set import TinySet, film, records
 
+from offclip.data.datasets import prepare, report_labels
 from offclip.data.datasets.label_rows import BOX_COLUMNS
 from offclip.data.datasets.on_disk import FolderListings
 from offclip.data.datasets.prepare import FILES, prepare_set
 from offclip.data.datasets.record import FindingBox
 from offclip.data.datasets.study_rows import SCHEMA
+from offclip.data.datasets.working_folder import working_folder
 from offclip.data.files import Skipped
+from offclip.data.label_pool import run_batches
 from offclip.data.split import split_of
 from offclip.data.study import STUDY_SCHEMA, check_studies, read_studies
 from offclip.errors import ConfigError, DataError
@@ -231,6 +234,35 @@ def test_a_failed_run_leaves_the_files_of_the_one_before(root, out):
         prepare_set(TinySet(root, leaking), out)
     assert {name: (out / name).read_bytes() for name in FILES} == before
     assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
+
+
+def test_labels_of_a_stopped_run_are_used_again(root, out, monkeypatch):
+    reader = TinySet(root, records(root, REPORT))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    asked = []
+
+    def counting(jobs, *rest):
+        asked.append(len(jobs))
+        return run_batches(jobs, *rest)
+
+    monkeypatch.setattr(report_labels, "run_batches", counting)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "_put_into_place", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_set(reader, out, workers=1)
+    assert [path.name for path in out.iterdir()] == [".studies.parquet.parts"]
+    prepare_set(reader, out, workers=1)
+    assert asked == [1, 0]
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+
+
+def test_two_runs_do_not_write_into_one_folder(root, out):
+    with working_folder(out), pytest.raises(DataError, match="another process"):
+        prepare_set(TinySet(root, records(root)), out)
+    assert not out.exists()
 
 
 def test_paths_inside_the_folder_become_relative(root):

@@ -82,7 +82,7 @@ def check(
         OffclipError: There is no such set or option, or a file cannot be written. A missing table is a
             problem in the report.
     """
-    root = Path(root)
+    root = Path(root).absolute()
     try:
         reader = open_set(name, root, option)
     except DataError as error:

@@ -100,7 +100,7 @@ def prepare(
             splits; no image is there; the disk is full.
     """
     return prepare_set(
-        open_set(name, Path(root), option),
+        open_set(name, Path(root).absolute(), option),
         out,
         option=option,
         labelling=labelling,

@@ -21,11 +21,16 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 MOST_SCANS = 100
 # libjpeg fills the pixels of a scan that ends early with grey and says nothing. It does so when it meets a
 # marker; without one it stops for want of data. So a file of one scan is decoded without its end marker,
-# and a few bytes stand in for it, because the decoder looks ahead.
-_LOOK_AHEAD = bytes(8)
+# and a few bytes stand in for it, because the decoder looks ahead by up to 64 bits. A code of ones alone is none
+# (T.81, C.2), so what is missing of a scan uses them up at once.
+_LOOK_AHEAD = b"\xff\0" * 8
 # With several scans that is no help: each is followed by a marker. There the file is decoded a second time
 # with these bytes behind each scan: a whole scan leaves them aside, a short one takes them for pixels.
 _FILLING = bytes.fromhex("5a3c96e10f") * 4
+# A scan that holds more than the image: libjpeg leaves the rest aside and says nothing either. A file of one scan
+# must not be complete without its last bytes; an encoder may leave a few there that mean nothing. With several
+# scans the file is decoded once more with other bytes at the end of the largest.
+_SCAN_TAIL = 8
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ def check_jpeg(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
         raise refusal(Reason.TRUNCATED, name, "scans of the JPEG are missing")
     walk.kept.append(_LOOK_AHEAD if walk.whole_scan else b"\xff\xd9")
     padded = None if walk.whole_scan else b"".join(part or _FILLING for part in walk.kept)
+    spoilt = None if walk.whole_scan else b"".join(_spoilt(walk))
     check_frame(1, options.frame, options.limits, name)
     return RasterHeader(
         "JPEG",
@@ -101,7 +107,29 @@ def check_jpeg(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
         b"".join(walk.kept),
         walk.orientation,
         padded=padded,
+        spoilt=spoilt,
+        tail=len(_LOOK_AHEAD) + _SCAN_TAIL if walk.whole_scan else 0,
     )
+
+
+def _spoilt(walk: _Walk) -> list[bytes | memoryview]:
+    """The parts with other bytes at the end of the largest scan of the first component, the one that is seen."""
+    parts = list(walk.kept)
+    first = next(iter(walk.components))
+    scans = [at - 1 for at, part in enumerate(parts) if not part and first in _components(parts[at - 1])]
+    largest = max(scans, key=lambda at: len(parts[at]))
+    scan = bytes(parts[largest])
+    head = 2 + int.from_bytes(scan[2:4], "big")
+    kept = scan[: max(head, len(scan) - _SCAN_TAIL)]
+    stuffing = b"\0" if len(kept) > head and kept[-1] == 0xFF else b""  # else a marker would begin
+    filling = bytes(byte ^ 0x11 for byte in scan[len(kept) :] if byte not in (0xEE, 0xFF))
+    parts[largest] = kept + stuffing + filling
+    return parts
+
+
+def _components(scan: bytes | memoryview) -> bytes:
+    """The numbers of the components in a scan."""
+    return bytes(scan[5 : 5 + 2 * scan[4] : 2])
 
 
 def _next_marker(data: bytes, at: int, name: str) -> tuple[int, int]:
@@ -195,6 +223,9 @@ def _scan_end(data: bytes, start: int, restart: int, mcus: int, name: str) -> in
             if count < expected:
                 what = f"{expected - count} of {expected} restart markers of a JPEG scan are missing"
                 raise refusal(Reason.TRUNCATED, name, what)
+            if count > expected and restart:
+                what = f"a JPEG scan has {count} restart markers, its size asks for {expected}"
+                raise refusal(Reason.CONTRADICTORY, name, what)
             return found.start()
         if not restart or marker != 0xD0 + count % 8:
             raise refusal(Reason.DAMAGED, name, "a restart marker of the JPEG is out of order")

@@ -22,15 +22,17 @@ _COLOURS = {
 _KEPT = (b"IHDR", b"PLTE", b"tRNS")
 # A byte of deflate gives at most 1,032 bytes (RFC 1951: 258 bytes by two codes of one bit).
 _MOST_BY_DEFLATE = 1032
+# Adam7 (section 8.2): the first column and row of a pass, and the steps between its columns and rows.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
     """Walks over all chunks and checks their lengths, order and CRC.
 
     The decoder is given the chunks that make up the image and no others, so that text, colour profiles and
-    animations cost nothing and cannot harm. It is not given the last byte of the check sum behind the pixels:
-    Pillow takes a stream that ends early for a whole image and leaves the rest black, but refuses one that
-    does not end before all rows are there. The check sums of the chunks have been compared by then.
+    animations cost nothing and cannot harm. The pixels are unpacked here, and must be exactly as many as the
+    header says: Pillow takes a stream that ends early for a whole image and leaves the rest black, and of one
+    that holds more it takes the beginning. It is given them unpacked.
 
     Raises:
         ImageError: The file is cut off, damaged, too large, or animated.
@@ -38,7 +40,7 @@ def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
     view = memoryview(data)
     at, last = len(SIGNATURE), b""
     kept: list[bytes | memoryview] = [SIGNATURE]
-    shape: tuple[int, int, int, int] | None = None
+    shape: tuple[int, int, int, int, int] | None = None
     seen: dict[bytes, bytes] = {}
     packed: list[memoryview] = []  # whole chunks of pixels
     while last != b"IEND":
@@ -69,7 +71,7 @@ def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
         at, last = end, kind
     if shape is None or b"IDAT" not in seen:
         raise refusal(Reason.NO_PIXELS, name, "the PNG holds no pixels (IDAT)")
-    width, height, bits, colour = shape
+    width, height, bits, colour, interlaced = shape
     photometric, samples, _ = _COLOURS[colour]
     packed_bytes = sum(len(chunk) - 12 for chunk in packed)
     if packed_bytes * _MOST_BY_DEFLATE < height * ((width * bits * samples + 7) // 8):
@@ -79,7 +81,8 @@ def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
     frames = int.from_bytes(seen[b"acTL"][:4], "big") if len(seen.get(b"acTL", b"")) == 8 else 1
     if check_frame(max(1, frames), options.frame, options.limits, name):
         raise refusal(Reason.UNSUPPORTED_FORMAT, name, "only the first image of an animated PNG can be read")
-    kept += (*packed[:-1], _chunk(b"IDAT", packed[-1][8:-5]), _chunk(b"IEND", b""))
+    rows = _unpacked(packed, _row_bytes(width, height, bits * samples, interlaced), name)
+    kept += (_chunk(b"IDAT", zlib.compress(rows, 0)), _chunk(b"IEND", b""))
     transparency = seen.get(b"tRNS")
     single = colour == 0 and transparency is not None and len(transparency) == 2
     return RasterHeader(
@@ -101,8 +104,32 @@ def _chunk(kind: bytes, body: bytes | memoryview) -> bytes:
     return b"".join((struct.pack(">L4s", len(body), kind), body, struct.pack(">L", crc)))
 
 
-def _size(body: bytes, options: ReadOptions, name: str) -> tuple[int, int, int, int]:
-    """Width, height, bits of a sample and colour type."""
+def _unpacked(packed: list[memoryview], size: int, name: str) -> bytes:
+    """The rows with their filters, exactly `size` bytes; no more is ever unpacked."""
+    unpacker = zlib.decompressobj()
+    try:
+        rows = unpacker.decompress(b"".join(chunk[8:-4] for chunk in packed), size + 1)
+    except zlib.error as error:
+        raise refusal(Reason.DAMAGED, name, f"the pixels of the PNG cannot be unpacked ({error})") from error
+    if len(rows) > size:
+        raise refusal(Reason.CONTRADICTORY, name, "the PNG holds more pixels than its header says")
+    if len(rows) < size or not unpacker.eof:
+        raise refusal(Reason.TRUNCATED, name, "the pixels of the PNG end early")
+    return rows
+
+
+def _row_bytes(width: int, height: int, pixel_bits: int, interlaced: int) -> int:
+    """Bytes of all rows, each with one that names its filter (sections 7.2 and 8.1)."""
+    total = 0
+    for x, y, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // across), -(-(height - y) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * pixel_bits + 7) // 8)
+    return total
+
+
+def _size(body: bytes, options: ReadOptions, name: str) -> tuple[int, int, int, int, int]:
+    """Width, height, bits of a sample, colour type and interlacing."""
     if len(body) != 13:
         raise refusal(Reason.DAMAGED, name, "the header of the PNG has a wrong length")
     width, height, bits, colour, compression, filtering, interlace = struct.unpack(">LLBBBBB", body)
@@ -110,4 +137,4 @@ def _size(body: bytes, options: ReadOptions, name: str) -> tuple[int, int, int, 
         raise refusal(Reason.DAMAGED, name, f"the PNG says colour type {colour} with {bits} bits")
     # The decoder keeps colour and transparency as four bytes a pixel.
     check_size(width, height, 2 if colour == 0 else 4, options.limits, name)
-    return width, height, bits, colour
+    return width, height, bits, colour, interlace
