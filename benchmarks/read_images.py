@@ -19,6 +19,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -40,8 +41,8 @@ except ImportError as error:
 
 REQUIRED = 2.0
 PARTS = ("core", "syntaxes", "waiting", "memory")
-PACKAGES = ("numpy", "opencv-python-headless", "pillow", "pydicom", "python-gdcm", "pyjpegls")
-PACKAGES = (*PACKAGES, "pylibjpeg-openjpeg", "torch")
+CORE_PACKAGES = ("numpy", "opencv-python-headless", "pillow", "torch")
+PACKAGES = (*CORE_PACKAGES, "pydicom", "python-gdcm", "pyjpegls", "pylibjpeg-openjpeg")
 WORKERS = (1, 2)
 _RAW = "raw DICOM, 12 bits"
 
@@ -54,6 +55,7 @@ class Size:
         shape: Rows and columns of a film.
         repeats: Repetitions on one core.
         seconds: About, for each rate.
+        start_seconds: For each process of a pool to start.
         distinct: Different films.
         fed: Images for a model.
         streamed: Films while memory is watched.
@@ -62,6 +64,7 @@ class Size:
     shape: tuple[int, int] = (3000, 2500)
     repeats: int = 25
     seconds: float = 2.0
+    start_seconds: float = 3.0
     distinct: int = 4
     fed: int = 64
     streamed: int = 200
@@ -75,12 +78,17 @@ def machine() -> str:
     processor = platform.processor() or platform.machine()
     about = Path("/proc/cpuinfo")
     if about.is_file():
-        names = [line.split(":")[1].strip() for line in about.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":")[1].strip() for line in about.read_text().splitlines() if "model name" in line
+        ]
         processor = names[0] if names else processor
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    cores = f"{available_cores()} cores, load {load} at the start"
+    cores = f"{available_cores()} cores, load {_load()} at the start"
     return f"{processor}; {cores}; {platform.system()}, Python {platform.python_version()}; {versions}."
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def core_table(times: Sequence[Times]) -> str:
@@ -185,7 +193,7 @@ def run(folder: Path, size: Size, parts: Iterable[str]) -> float | None:
             else:
                 files.append((kind.name, paths))
         files += raster.items()
-        rates = list(measure_rates(files, WORKERS, size.seconds))
+        rates = list(measure_rates(files, WORKERS, size.seconds, size.start_seconds))
         _say(f"## Files to squares ({shape}, policy standard)", rate_table(rates, missing))
     if "waiting" in parts:
         kinds = [raw, raster["PNG, 8 bits"]]
@@ -195,9 +203,7 @@ def run(folder: Path, size: Size, parts: Iterable[str]) -> float | None:
             for name, model in models().items()
             for wait in measure_waits(name, model, mixed, min(8, size.fed), WORKERS)
         ]
-        _say(
-            f"## How long a model waits (one thread; half raw DICOM, half PNG, {shape})", wait_table(waits)
-        )
+        _say(f"## How long a model waits (one thread; half raw DICOM, half PNG, {shape})", wait_table(waits))
     if "memory" in parts:
         ways = {0: "official, serial"} | {n: f"offclip, {n} process{'es' if n > 1 else ''}" for n in WORKERS}
         memories = [(way, _memory_apart(raw, size.streamed, count)) for count, way in ways.items()]
@@ -232,12 +238,14 @@ def main() -> int:
         return 0
     size = dataclasses.replace(QUICK if options.quick else Size(), shape=tuple(options.shape))
     _say(machine())
+    begin = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             found = run(Path(folder), size, options.parts)
     except (DifferentError, OffclipError) as error:
         print(error, file=sys.stderr)
         return 1
+    _say(f"Load {_load()} at the end; {(time.perf_counter() - begin) / 60:.1f} minutes.")
     if found is None:
         return 0
     passed = found >= REQUIRED

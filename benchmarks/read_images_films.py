@@ -164,7 +164,9 @@ def _jpeg(pixels: np.ndarray, _: str) -> bytes:
 def _jpeg2000(stored: np.ndarray, uid: str) -> bytes:
     from openjpeg.utils import encode_array
 
-    return bytes(encode_array(stored, bits_stored=12, compression_ratios=[10] if uid.endswith(".91") else None))
+    return bytes(
+        encode_array(stored, bits_stored=12, compression_ratios=[10] if uid.endswith(".91") else None)
+    )
 
 
 def _htj2k(stored: np.ndarray, uid: str) -> bytes:

@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import resource
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,7 @@ class Rate:
     Attributes:
         kind: Of the file.
         megabytes: Mean size of a file.
-        cpu_seconds: Of an image, file to tensor, in this process.
-        images: Read in each measurement of a rate.
+        cpu_seconds: Of an image, file to tensor, in this process; median.
         alone: Images a second in this process.
         pools: Images a second by number of processes.
     """
@@ -40,7 +40,6 @@ class Rate:
     kind: str
     megabytes: float
     cpu_seconds: float
-    images: int
     alone: float
     pools: dict[int, float]
 
@@ -86,7 +85,7 @@ class Memory:
 
 
 def measure_rates(
-    files: Sequence[tuple[str, Sequence[Path]]], workers: Sequence[int], seconds: float
+    files: Sequence[tuple[str, Sequence[Path]]], workers: Sequence[int], seconds: float, start_seconds: float
 ) -> Iterator[Rate]:
     """Reads each sort of file in this process and in pools of processes.
 
@@ -94,6 +93,7 @@ def measure_rates(
         files: Kinds, and the paths of each; read again and again.
         workers: Sizes of the pools.
         seconds: About how long each measurement takes.
+        start_seconds: How long each process of a pool has to start.
 
     Raises:
         ImageError: A file is refused.
@@ -102,27 +102,28 @@ def measure_rates(
     pools = {count: DecoderPool(count, options, PREPROCESS) for count in workers}
     try:
         for count, pool in pools.items():
-            _start_all(pool, count, files[0][1])
+            _start_all(pool, files[0][1], count * start_seconds)
         for kind, paths in files:
             ours(paths[0], options)
-            cpu, begin, images = time.process_time(), time.perf_counter(), 0
-            while images < 3 or time.perf_counter() - begin < seconds:
-                ours(paths[images % len(paths)], options)
-                images += 1
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - begin
-            rates = {count: _rate(pool, count, paths, images) for count, pool in pools.items()}
+            begin, cpu = time.perf_counter(), []
+            while len(cpu) < 3 or time.perf_counter() - begin < seconds:
+                before = time.process_time()
+                ours(paths[len(cpu) % len(paths)], options)
+                cpu.append(time.process_time() - before)
+            alone = len(cpu) / (time.perf_counter() - begin)
+            rates = {count: _rate(pool, count, paths, len(cpu)) for count, pool in pools.items()}
             size = sum(path.stat().st_size for path in paths) / len(paths)
-            yield Rate(kind, size / 1e6, cpu / images, images, images / wall, rates)
+            yield Rate(kind, size / 1e6, statistics.median(cpu), alone, rates)
     finally:
         for pool in pools.values():
             pool.close()
 
 
-def _start_all(pool: DecoderPool, count: int, paths: Sequence[Path]) -> None:
+def _start_all(pool: DecoderPool, paths: Sequence[Path], seconds: float) -> None:
     """Reads until the pool has had reason and time to start all its processes."""
     begin = time.perf_counter()
     for _ in _decoded(pool, itertools.cycle(paths)):
-        if time.perf_counter() - begin > 3 * count:
+        if time.perf_counter() - begin > seconds:
             return
 
 
@@ -130,7 +131,7 @@ def _rate(pool: DecoderPool, count: int, paths: Sequence[Path], images: int) -> 
     some = itertools.islice(itertools.cycle(paths), 2 * count)
     for _ in _decoded(pool, some):  # the first file of a kind loads its decoder
         pass
-    images = max(images * count, 2 * count)
+    images *= count
     begin = time.perf_counter()
     for _ in _decoded(pool, itertools.islice(itertools.cycle(paths), images)):
         pass
@@ -216,7 +217,7 @@ def _streamed(name: str, model: nn.Module, paths: Sequence[Path], batch_size: in
 
 def _wait(name: str, way: str, images: int, elapsed: float, waited: float, first: float) -> Wait:
     model_seconds = (elapsed - waited) / images
-    later = (waited - first) / (elapsed - first)
+    later = (waited - first) / (elapsed - first) if elapsed > first else 0.0
     return Wait(name, way, images, images / elapsed, model_seconds, waited / elapsed, later)
 
 
@@ -229,7 +230,7 @@ def measure_memory(paths: Sequence[Path], images: int, workers: int) -> Memory:
         workers: Decoding processes; 0 reads the official way in this process.
     """
     before = own_peak()
-    some = [path for path in itertools.islice(itertools.cycle(paths), images)]
+    some = list(itertools.islice(itertools.cycle(paths), images))
     if workers == 0:
         for path in some:
             official(path)

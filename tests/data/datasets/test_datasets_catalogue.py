@@ -7,7 +7,7 @@ import pytest
 
 from offclip.data.datasets.card import Access, Content
 from offclip.data.datasets.catalogue import NAMES, card_of, open_set
-from offclip.data.datasets.published import compare
+from offclip.data.datasets.preparation.published import compare
 from offclip.errors import ConfigError, DataError
 
 

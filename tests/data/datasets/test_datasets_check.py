@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tiny_set import TinySet, film, records
 
-from offclip.data.datasets.check import CheckReport, check, check_set
+from offclip.data.datasets.checking.check import CheckReport, check, check_set
 from offclip.data.datasets.record import FindingBox
 
 GOOD = {"published": {"images": 4}}

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from tiny_set import TinySet, film, records
 
-from offclip.data.datasets import prepare, report_labels
-from offclip.data.datasets.label_rows import BOX_COLUMNS
-from offclip.data.datasets.on_disk import FolderListings
-from offclip.data.datasets.prepare import FILES, prepare_set
+from offclip.data.datasets.preparation import prepare, report_labels
+from offclip.data.datasets.preparation.label_rows import BOX_COLUMNS
+from offclip.data.datasets.preparation.on_disk import FolderListings
+from offclip.data.datasets.preparation.prepare import FILES, prepare_set
+from offclip.data.datasets.preparation.study_rows import SCHEMA
+from offclip.data.datasets.preparation.working_folder import working_folder
 from offclip.data.datasets.record import FindingBox
-from offclip.data.datasets.study_rows import SCHEMA
-from offclip.data.datasets.working_folder import working_folder
 from offclip.data.files import Skipped
 from offclip.data.label_pool import run_batches
 from offclip.data.split import split_of

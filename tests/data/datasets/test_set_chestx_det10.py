@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.chestx_det10 import FINDINGS, ChestXDet10
 from offclip.data.datasets.label_map import label_table
+from offclip.data.datasets.readers.chestx_det10 import FINDINGS, ChestXDet10
 from offclip.data.datasets.record import FindingBox, ImageRecord
 from offclip.data.files import Skipped
 from offclip.errors import DataError

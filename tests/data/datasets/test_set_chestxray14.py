@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.chestxray14 import FINDINGS, NORMAL, ChestXray14
 from offclip.data.datasets.label_map import LabelMap, label_table
+from offclip.data.datasets.readers.chestxray14 import FINDINGS, NORMAL, ChestXray14
 from offclip.data.datasets.record import FindingBox, ImageRecord
 from offclip.data.files import Skipped
 from offclip.errors import DataError

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.chexpert_labels import CHEXPERT_LABELS
-from offclip.data.datasets.coco_rle import mask_extent, run_lengths
+from offclip.data.datasets.readers.chexpert_labels import CHEXPERT_LABELS
+from offclip.data.datasets.tables.coco_rle import mask_extent, run_lengths
 from offclip.data.files import Skipped
 from offclip.errors import DataError
 

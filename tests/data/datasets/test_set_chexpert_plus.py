@@ -6,7 +6,7 @@ import json
 import pytest
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.chexpert_labels import CHEXPERT_LABELS
+from offclip.data.datasets.readers.chexpert_labels import CHEXPERT_LABELS
 from offclip.errors import DataError
 
 HEADER = [

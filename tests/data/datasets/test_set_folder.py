@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from offclip.data.datasets.folder import ANY_MODALITY, Folder
-from offclip.data.datasets.folder_files import image_ids
 from offclip.data.datasets.label_map import LabelMap
+from offclip.data.datasets.readers.folder import ANY_MODALITY, Folder
+from offclip.data.datasets.readers.folder_files import image_ids
 from offclip.data.datasets.record import FindingBox, ImageRecord
 from offclip.data.files import Skipped
 from offclip.errors import DataError

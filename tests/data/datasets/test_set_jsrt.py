@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from offclip.data.datasets.jsrt import Jsrt
 from offclip.data.datasets.label_map import LabelMap
+from offclip.data.datasets.readers.jsrt import Jsrt
 from offclip.data.datasets.record import FindingBox, ImageRecord
 from offclip.data.files import Skipped
 from offclip.errors import DataError

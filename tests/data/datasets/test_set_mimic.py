@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.chexpert_labels import CHEXPERT_LABELS
-from offclip.data.datasets.mimic_layout import Anchor, files_folder
+from offclip.data.datasets.readers.chexpert_labels import CHEXPERT_LABELS
+from offclip.data.datasets.readers.mimic_layout import Anchor, files_folder
 from offclip.data.files import Skipped
 from offclip.errors import ConfigError, DataError
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.ms_cxr import CATEGORIES
+from offclip.data.datasets.readers.ms_cxr import CATEGORIES
 from offclip.errors import DataError
 
 V1_1 = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from offclip.data.datasets.catalogue import open_set
-from offclip.data.datasets.openi import FINDINGS
+from offclip.data.datasets.readers.openi import FINDINGS
 from offclip.data.files import Skipped
 from offclip.errors import DataError
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from offclip.data.datasets.catalogue import open_set
 from offclip.data.datasets.label_map import IGNORED, NORMAL, label_table
-from offclip.data.datasets.padchest import TABLE, PadChest, age_at, parse_labels
+from offclip.data.datasets.readers.padchest import TABLE, PadChest, age_at, parse_labels
 from offclip.data.datasets.record import ImageRecord
 from offclip.data.files import Skipped
 from offclip.errors import DataError

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from offclip.data.datasets.label_map import LabelMap
+from offclip.data.datasets.readers.rsna_pneumonia import MAPPING, RsnaPneumonia
 from offclip.data.datasets.record import FindingBox, ImageRecord
-from offclip.data.datasets.rsna_pneumonia import MAPPING, RsnaPneumonia
 from offclip.data.files import Skipped
 from offclip.errors import DataError
 

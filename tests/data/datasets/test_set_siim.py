@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offclip.data.datasets.label_map import LabelMap
+from offclip.data.datasets.readers.siim_pneumothorax import SiimPneumothorax
+from offclip.data.datasets.readers.siim_rle import mask_extent
 from offclip.data.datasets.record import FindingBox, ImageRecord
-from offclip.data.datasets.siim_pneumothorax import SiimPneumothorax
-from offclip.data.datasets.siim_rle import mask_extent
 from offclip.data.files import Skipped
 from offclip.errors import DataError
 

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from offclip.data.datasets.label_map import LabelMap
+from offclip.data.datasets.readers.tuberculosis import Montgomery, Shenzhen, shenzhen_reading
 from offclip.data.datasets.record import ImageRecord
-from offclip.data.datasets.tuberculosis import Montgomery, Shenzhen, shenzhen_reading
 from offclip.data.files import Skipped
 from offclip.errors import DataError
 

@@ -7,8 +7,8 @@ import pytest
 
 from offclip.data.datasets.catalogue import open_set
 from offclip.data.datasets.label_map import LabelMap, label_table
+from offclip.data.datasets.readers.vindr_cxr import FINDINGS, KAGGLE_FINDINGS, NORMAL, VinDrCxr, agreed
 from offclip.data.datasets.record import FindingBox, ImageRecord
-from offclip.data.datasets.vindr_cxr import FINDINGS, KAGGLE_FINDINGS, NORMAL, VinDrCxr, agreed
 from offclip.data.files import Skipped
 from offclip.errors import ConfigError, DataError
 

@@ -6,8 +6,9 @@ import random
 import struct
 from dataclasses import replace
 
-from dicom_files import UIDS, encapsulate, file_of
 from hostile_specimens import Specimen
+
+from dicom_files import UIDS, encapsulate, file_of
 
 # One decoder reads these, and what tells them apart is not in every codestream.
 _SIBLINGS = (
@@ -62,7 +63,7 @@ def header_lies(specimen: Specimen, rng: random.Random) -> tuple[bytes, str, boo
     if keyword == "TransferSyntaxUID":
         other = rng.choice([name for name in UIDS if UIDS[name] != header.transfer_syntax])
         # Two of them say of the same bytes that they stand in another order.
-        checked = not (native and other == "big-endian" or specimen.name == "big-endian")
+        checked = not ((native and other == "big-endian") or specimen.name == "big-endian")
         if any({specimen.name, other} <= siblings for siblings in _SIBLINGS[:-1]):
             checked = True  # read alike, or refused
         data = file_of(

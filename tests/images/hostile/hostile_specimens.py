@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from dicom_files import UIDS, Stored, dicom_file, file_of, film, pattern, stored
 from PIL import Image
+
+from dicom_files import UIDS, Stored, dicom_file, file_of, film, pattern, stored
 
 ROWS, COLUMNS = 48, 64
 # Half a codestream each; RLE has one fragment a frame.

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dicom_files import UIDS, dicom_file, encapsulate, file_of, pattern, stored
 from hostile_specimens import specimens
 from hostile_stream_lies import frame_header, png_chunk
 from hostile_tally import OPTIONS
 from PIL import Image
 
+from dicom_files import UIDS, dicom_file, encapsulate, file_of, pattern, stored
 from offclip.errors import ImageError
 from offclip.images.film import ReadOptions
 from offclip.images.limits import Limits

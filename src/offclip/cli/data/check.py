@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from offclip.data.datasets.check import CheckReport
+    from offclip.data.datasets.checking.check import CheckReport
 
 _PROBLEMS_FOUND = 1
 
@@ -41,7 +41,7 @@ def check(
     from offclip.cli.console import progress_bar
     from offclip.cli.data.terms import print_terms, require_root
     from offclip.data.datasets.catalogue import card_of
-    from offclip.data.datasets.check import check as check_set
+    from offclip.data.datasets.checking.check import check as check_set
     from offclip.errors import ConfigError
 
     if sample is not None and not pixels:
@@ -74,7 +74,7 @@ def print_report(report: CheckReport, out: Path | None) -> None:
     from rich.table import Table
 
     from offclip.cli.console import console
-    from offclip.data.datasets.fingerprint import SHORT
+    from offclip.data.datasets.preparation.fingerprint import SHORT
 
     counts = Table(title=report.name)
     for heading in ("", "listed", "on disk", "published"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from offclip.data.datasets.prepare import PrepareSummary
+    from offclip.data.datasets.preparation.prepare import PrepareSummary
 
 
 def prepare(
@@ -39,7 +39,7 @@ def prepare(
     from offclip.cli.data.terms import print_terms, require_root
     from offclip.cli.labelling_options import make_config
     from offclip.data.datasets.catalogue import card_of
-    from offclip.data.datasets.prepare import prepare as prepare_set
+    from offclip.data.datasets.preparation.prepare import prepare as prepare_set
 
     card = card_of(name)
     require_root(card, root)
@@ -68,7 +68,7 @@ def print_summary(summary: PrepareSummary) -> None:
     from rich.table import Table
 
     from offclip.cli.console import console
-    from offclip.data.datasets.fingerprint import SHORT
+    from offclip.data.datasets.preparation.fingerprint import SHORT
     from offclip.data.study import LABELS, SPLITS
 
     counts = summary.counts

@@ -15,7 +15,7 @@ _READERS = {
     "openi": ("openi", "OpenI"),
     "vindr-cxr": ("vindr_cxr", "VinDrCxr"),
     "chexpert": ("chexpert", "CheXpert"),
-    "chexpert-test": ("chexpert_test", "CheXpertTest"),
+    "chexpert-test": ("chexpert_500", "CheXpertTest"),
     "chexpert-plus": ("chexpert_plus", "CheXpertPlus"),
     "padchest": ("padchest", "PadChest"),
     "chestxray14": ("chestxray14", "ChestXray14"),
@@ -35,7 +35,7 @@ def _reader(name: str) -> type:
     if name not in _READERS:
         raise ConfigError(f"There is no public set {name!r}.", f"Known: {', '.join(NAMES)}.")
     module, reader = _READERS[name]
-    return getattr(import_module(f"offclip.data.datasets.{module}"), reader)
+    return getattr(import_module(f"offclip.data.datasets.readers.{module}"), reader)
 
 
 def card_of(name: str) -> Card:

@@ -21,9 +21,9 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 MOST_SCANS = 100
 # libjpeg fills the pixels of a scan that ends early with grey and says nothing. It does so when it meets a
 # marker; without one it stops for want of data. So a file of one scan is decoded without its end marker,
-# and a few bytes stand in for it, because the decoder looks ahead by up to 64 bits. A code of ones alone is none
-# (T.81, C.2), so what is missing of a scan uses them up at once.
-_LOOK_AHEAD = b"\xff\0" * 8
+# and a few bytes stand in for it, because the decoder looks ahead by up to 64 bits. What stays unseen: a scan
+# that lacks so few bytes that they are all of its last block of 8 x 8 pixels. Zeros end no block.
+_LOOK_AHEAD = bytes(8)
 # With several scans that is no help: each is followed by a marker. There the file is decoded a second time
 # with these bytes behind each scan: a whole scan leaves them aside, a short one takes them for pixels.
 _FILLING = bytes.fromhex("5a3c96e10f") * 4
