@@ -59,12 +59,12 @@ def official(path: Path) -> Tensor:
     """
     if path.suffix == ".dcm":
         values = np.maximum(pydicom.dcmread(path).pixel_array.astype(np.float64), 0)
-        grey = np.uint8(values / values.max() * 255.0)
+        grey = (values / values.max() * 255.0).astype(np.uint8)
     else:
         grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if grey is None:
             raise FileNotFoundError(path)
-    height, width = grey.shape
+    height, width = grey.shape[:2]
     share = _RESIZED / float(max(height, width))
     size = (int(width * share), _RESIZED) if height >= width else (_RESIZED, int(height * share))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -79,7 +79,7 @@ def official(path: Path) -> Tensor:
 
 
 def ours(path: Path, options: ReadOptions) -> Tensor:
-    """offclip in one process; (1, 224, 224) float32, the one channel of three that are equal."""
+    """As offclip does it, in one process; (1, 224, 224) float32, the one channel of three that are equal."""
     film = read(path, options)
     square, _ = PREPROCESS.fit(film.pixels, film.grid.aspect)
     return PREPROCESS.normalise(torch.from_numpy(square)[None])[0]

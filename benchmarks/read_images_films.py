@@ -99,8 +99,8 @@ def write_dicom(stored: np.ndarray, path: Path, uid: str = EXPLICIT) -> None:
             dataset.PixelData = encapsulate([_ENCODERS[codec](stored, uid)])
             _save(dataset, path, uid)
         else:  # RLE and JPEG-LS
-            near = {"jls_error": 2} if uid.endswith(".81") else {}
-            dataset.compress(UID(uid), generate_instance_uid=False, **near)
+            near = 2 if uid.endswith(".81") else None
+            dataset.compress(UID(uid), generate_instance_uid=False, jls_error=near)
             _save(dataset, path, uid)
 
 
@@ -119,7 +119,7 @@ def _dataset(stored: np.ndarray, bits: int) -> Dataset:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = _DX, generate_uid(entropy_srcs=["read_images"])
+    dataset.SOPClassUID, dataset.SOPInstanceUID = UID(_DX), generate_uid(entropy_srcs=["read_images"])
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3", "1.2.3.1"

@@ -1,4 +1,4 @@
-"""Many files: images a second by number of processes, how long a model waits, and how much memory it takes."""
+"""Many files: images a second by number of processes, how long a model waits, and how much memory."""
 
 from __future__ import annotations
 

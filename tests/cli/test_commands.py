@@ -25,6 +25,7 @@ from offclip.training import TrainConfig
 COMMANDS = [
     ["demo"], ["label"], ["train"], ["evaluate"], ["verify"], ["env"],
     ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
+    ["data", "info"], ["data", "shard"],
     ["models", "list"], ["models", "show"],
     ["labeller", "explain"], ["labeller", "audit"], ["labeller", "fit"],
     ["labeller", "batch-export"], ["labeller", "batch-import"],

@@ -79,15 +79,18 @@ def read_evaluation_folder(folder: str | Path) -> EvaluationData:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder.", "Give the folder that holds labels.csv.")
-    splits, skipped = _read_images(folder)
+    splits, lateral, skipped = _read_images(folder)
     labels, bad_labels = read_labels(folder / "labels.csv")
     labelled = set(labels.image_ids)
     known = {image.image_id for images in splits.values() for image in images}
     boxes, bad_boxes = _read_boxes(folder / "boxes.csv")
+    in_table = known | lateral
+    named = [("labels.csv", image_id) for image_id in labels.image_ids] + [("boxes.csv", i) for i in boxes]
     unknown = [
-        Skipped("labels.csv", 0, i, "no such image in the table") for i in labels.image_ids if i not in known
+        Skipped(file, 0, image_id, "no such image in the table")
+        for file, image_id in named
+        if image_id not in in_table
     ]
-    unknown += [Skipped("boxes.csv", 0, i, "no such image in the table") for i in boxes if i not in known]
     unlabelled = [Skipped("labels.csv", 0, i, "the image has no row here") for i in sorted(known - labelled)]
     images = {split: [i for i in refs if i.image_id in labelled] for split, refs in splits.items()}
     if not any(images.values()):
@@ -195,7 +198,9 @@ def _read_boxes(path: Path) -> tuple[dict[str, list[Box]], list[Skipped]]:
     return boxes, skipped
 
 
-def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], list[Skipped]]:
+def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], set[str], list[Skipped]]:
+    """The frontal images by split, the ids of the lateral ones, and what was left out."""
+    lateral: set[str] = set()
     splits: dict[str, list[ImageRef]] = {}
     table = folder / "studies.parquet"
     if table.is_file():
@@ -213,4 +218,5 @@ def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], list[Skipped]
     for split, images in rows:
         frontal = [ImageRef(i["image_id"], Path(i["path"])) for i in images if i["view"] != "lateral"]
         splits.setdefault(split, []).extend(frontal)
-    return splits, skipped
+        lateral.update(i["image_id"] for i in images if i["view"] == "lateral")
+    return splits, lateral, skipped

@@ -125,8 +125,9 @@ def tiff_lies(stream: bytes, rng: random.Random) -> Lie:
     new = _other(rng, old, 256**width - 1)
     if tag in (258, 259, 262, 277, 317):
         new = rng.choice((0, 1, 2, 3, 4, 5, 7, 8, 16, 32773, new))
-    # Which way round grey is, only this tag says.
-    return _put(stream, at + 8, new, width, "little"), f"{_TIFF_TAGS[tag]} {old} -> {new}", tag != 262
+    # Which way round grey is, and whether values are differences, only these tags say.
+    checked = tag not in (262, 317)
+    return _put(stream, at + 8, new, width, "little"), f"{_TIFF_TAGS[tag]} {old} -> {new}", checked
 
 
 def bmp_lies(stream: bytes, rng: random.Random) -> Lie:

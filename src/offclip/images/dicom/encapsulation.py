@@ -11,6 +11,7 @@ from offclip.images.reasons import Reason, refusal
 
 _ITEM = 0xE000
 _DELIMITER = 0xE0DD
+_ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_MARKERS = (b"\xff\xd9", b"\xff\xd9\xff")  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000; padded
 
 
@@ -39,7 +40,8 @@ def parse_items(pixel_data: bytes | memoryview, name: str) -> Encapsulated:
 
     Raises:
         ImageError: `truncated`: an item is longer than the data, or the delimiter is missing. `damaged`:
-            something else stands where an item must, or a length is odd. `no-pixels`: there is no fragment.
+            something else stands where an item must, a length is odd, or an item covers the next one.
+            `no-pixels`: there is no fragment.
 
     Example:
         >>> table = bytes.fromhex("feff00e000000000")
@@ -76,8 +78,24 @@ def parse_items(pixel_data: bytes | memoryview, name: str) -> Encapsulated:
         raise refusal(Reason.DAMAGED, name, "the Basic Offset Table is no list of 32-bit numbers")
     if not fragments:
         raise refusal(Reason.NO_PIXELS, name, "the pixel data hold no fragment")
+    if any(_covers_an_item(fragment) for fragment in fragments):
+        raise refusal(Reason.DAMAGED, name, "an item of the pixel data covers the next one")
     offsets = struct.unpack(f"<{len(table) // 4}I", table)
     return Encapsulated(offsets, tuple(starts), tuple(fragments))
+
+
+def _covers_an_item(fragment: memoryview) -> bool:
+    """Whether a whole item stands at the end of a fragment: the length of this one was changed to span both.
+
+    An entropy-coded stream has these eight bytes at this one place by chance once in 2 to the power of 64.
+    """
+    data = bytes(fragment)
+    at = data.find(_ITEM_TAG)
+    while at >= 0:
+        if len(data) - at >= 8 and int.from_bytes(data[at + 4 : at + 8], "little") == len(data) - at - 8:
+            return True
+        at = data.find(_ITEM_TAG, at + 1)
+    return False
 
 
 def frame_codestream(

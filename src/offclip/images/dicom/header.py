@@ -20,6 +20,8 @@ from offclip.images.reasons import Reason, refusal
 _PIXEL_DATA = 0x7FE00010
 _FLOAT_PIXEL_DATA = (0x7FE00008, 0x7FE00009)
 _UNDEFINED = 0xFFFFFFFF
+# A film has a few hundred elements; millions of empty ones, well packed, would cost minutes.
+_MOST_ELEMENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,13 @@ def _read_dataset(part10: Part10, name: str) -> tuple[Any, _PixelElement | None]
     source.seek(part10.start)
     found: list[_PixelElement] = []
     end = part10.start
+    count = 0
 
     def at_pixels(tag: int, vr: str | None, length: int) -> bool:
-        nonlocal end
+        nonlocal end, count
+        count += 1
+        if count > _MOST_ELEMENTS:
+            raise refusal(Reason.DAMAGED, name, f"the header has more than {_MOST_ELEMENTS:,} elements")
         if tag in _FLOAT_PIXEL_DATA:
             raise refusal(Reason.UNSUPPORTED_PIXELS, name, "the pixels are floating-point numbers")
         start = source.tell()

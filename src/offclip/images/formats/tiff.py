@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from offclip.images.film import ReadOptions
 from offclip.images.formats.header import RasterHeader, check_frame, check_size
+from offclip.images.formats.tiff_strips import CHECKED, DEFLATE, check_unpacked
 from offclip.images.reasons import Reason, refusal
 
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
@@ -21,7 +22,7 @@ _SINGLE = (256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323)  # tags that h
 _NAMES = {0: "white is zero", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 # Fax (2 to 4), LZW, JPEG, deflate (two numbers), PackBits.
 _COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
-_DEFLATE, _MOST_BY_DEFLATE = (8, 32946), 1032
+_FILL_ORDER, _MOST_BY_DEFLATE = 266, 1032
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class _Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One directory: tag -> its raw entry, and tag -> its whole numbers."""
+    """One directory: tag -> its raw entry, and tag -> its whole numbers; and where it lies in the file."""
 
     entries: dict[int, bytes]
     values: dict[int, tuple[int, ...]]
+    places: tuple[tuple[int, int], ...] = ()
 
     def one(self, tag: int, default: int) -> int:
         values = self.values.get(tag, ())
@@ -118,6 +120,7 @@ def _page(layout: _Layout, start: int) -> tuple[_Page, int]:
     count = layout.number(start, "Q" if layout.big else "H")
     entries: dict[int, bytes] = {}
     values: dict[int, tuple[int, ...]] = {}
+    places = [(0, 16 if layout.big else 8), (start, start + head + count * entry_bytes)]
     if start + head + count * entry_bytes > len(layout.data):
         raise refusal(Reason.TRUNCATED, layout.name, "a directory of the TIFF lies beyond its end")
     for at in range(start + head, start + head + count * entry_bytes, entry_bytes):
@@ -133,10 +136,12 @@ def _page(layout: _Layout, start: int) -> tuple[_Page, int]:
             raise refusal(
                 Reason.TRUNCATED, layout.name, f"the TIFF tag {tag} lies beyond the end of the file"
             )
+        if size > room:
+            places.append((place, place + size))
         entries[tag] = layout.data[at : at + entry_bytes]
         if kind in _WHOLE:
             values[tag] = struct.unpack_from(f"{layout.order}{many}{_WHOLE[kind]}", layout.data, place)
-    return _Page(entries, values), layout.number(start + head + count * entry_bytes, wide)
+    return _Page(entries, values, tuple(places)), layout.number(start + head + count * entry_bytes, wide)
 
 
 def _check_strips(
@@ -158,12 +163,22 @@ def _check_strips(
         raise refusal(Reason.CONTRADICTORY, name, what)
     if any(start + size > len(layout.data) for start, size in zip(starts, sizes, strict=True)):
         raise refusal(Reason.TRUNCATED, name, "the pixels of the TIFF lie beyond the end of the file")
+    spans = list(zip(starts, (start + size for start, size in zip(starts, sizes, strict=True)), strict=True))
+    if any(begin < b and a < end for a, b in page.places for begin, end in spans):
+        raise refusal(Reason.CONTRADICTORY, name, "the pixels of the TIFF lie over its directory")
     compression = page.one(_COMPRESSION, 1)
-    if compression == 1 or compression in _DEFLATE:
-        factor = _MOST_BY_DEFLATE if compression in _DEFLATE else 1
-        if sum(sizes) * factor < height * ((width * bits * (samples // planes) + 7) // 8) * planes:
-            what = f"{sum(sizes):,} bytes cannot hold {width} x {height} pixels"
+    # Other orders of the bits, and colour that pixels share, are left to the decoder.
+    if compression not in CHECKED or page.one(_FILL_ORDER, 1) != 1 or page.one(_PHOTOMETRIC, 1) == 6:
+        return
+    row = (across * bits * (samples // planes) + 7) // 8
+    in_plane = expected // planes
+    for number, (begin, end) in enumerate(spans):
+        last = not tiled and number % in_plane == in_plane - 1
+        rows = height - (in_plane - 1) * down if last else down
+        if compression in DEFLATE and (end - begin) * _MOST_BY_DEFLATE < rows * row:
+            what = f"{end - begin:,} bytes cannot hold {across} x {rows} pixels"
             raise refusal(Reason.TRUNCATED, name, what)
+        check_unpacked(memoryview(layout.data)[begin:end], rows * row, compression, name)
 
 
 def _rebuilt(layout: _Layout, page: _Page) -> bytes:
