@@ -16,6 +16,7 @@ from offclip.data.image_files import ImageFile, ReadFile, image_files, is_passed
 from offclip.data.sources.members import files_below, is_archive
 from offclip.data.study import read_studies
 from offclip.errors import DataError
+from offclip.images.dicom.syntaxes import SYNTAXES
 from offclip.images.film import Film, ReadOptions
 from offclip.images.preprocess import Preprocess
 from offclip.images.reasons import Reason
@@ -235,7 +236,8 @@ def _facts(film: Film) -> dict[str, str]:
     }
     if about.format == "DICOM":
         facts["modality"] = about.modality or "not said"
-        facts["transfer syntax"] = about.transfer_syntax
+        syntax = SYNTAXES.get(about.transfer_syntax)
+        facts["transfer syntax"] = syntax.name if syntax else about.transfer_syntax
         facts["burned in"] = {None: "not said", True: "yes", False: "no"}[about.burned_in]
     if abs(film.grid.aspect - 1) > 1e-3:
         facts["pixels"] = "not square"

@@ -29,9 +29,21 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 TIGHT = ReadOptions(limits=Limits(memory_bytes=1536 * 2**20, seconds=20))
 
 
+# With the limits on pixels and bytes out of the way, the file itself must show it, or the process ends at its own.
+WIDE = ReadOptions(
+    limits=Limits(max_pixels=2**33, max_unpacked_bytes=2**36, memory_bytes=1024 * 2**20, seconds=20)
+)
+
+
 @pytest.fixture(scope="module")
 def pool():
     with DecoderPool(1, TIGHT) as decoders:
+        yield decoders
+
+
+@pytest.fixture(scope="module")
+def wide():
+    with DecoderPool(1, WIDE) as decoders:
         yield decoders
 
 
@@ -83,18 +95,15 @@ def huge(specimen):
 
 
 @pytest.mark.parametrize("name", specimens())
-def test_a_size_that_is_not_there_takes_no_memory(pool, name):
+def test_a_size_that_is_not_there_takes_no_memory(pool, wide, name):
     content = huge(specimens()[name])
     assert fate(pool, content) == ["too-many-pixels"]
-    # With the limit on pixels and bytes out of the way the file itself shows it, or the process ends at its own.
-    open_wide = ReadOptions(
-        limits=Limits(max_pixels=2**33, max_unpacked_bytes=2**36, memory_bytes=1536 * 2**20, seconds=20)
-    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with DecoderPool(1, open_wide) as wide:
-        (outcome,) = fate(wide, content)
-    assert outcome in ("truncated", "contradictory", "damaged", "too-much-memory", "unsupported-pixels", "too-slow")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # of the caller
+    (outcome,) = fate(wide, content)
+    # The last is CharLS, which does not count as far as 8 GiB and is told so by an exception.
+    known = ("truncated", "contradictory", "damaged", "too-much-memory", "unsupported-pixels", "decoder-crashed")
+    assert outcome in known
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB, of the caller
 
 
 def test_headers_within_the_limits_that_few_bytes_cannot_fill(pool):
@@ -135,28 +144,28 @@ def test_a_small_deflated_file_that_becomes_400_mb(pool):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert reason_of(content, small) == "unpacks-too-large"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
-    assert fate(pool, content)[0] in ("unpacks-too-large", "damaged", "too-much-memory")
+    assert fate(pool, content) == ["damaged"]  # fifty million empty elements are not walked through
 
 
 def test_a_png_whose_pixels_unpack_to_more_than_its_header_says(pool):
     header = struct.pack(">LLBBBBB", 16, 16, 8, 0, 0, 0, 0)
-    bomb = zlib.compress(bytes(200 * 2**20), 9)
+    bomb = zlib.compress(bytes(64 * 2**20), 9)
     content = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", bomb) + png_chunk(b"IEND", b"")
     start = time.process_time()
     assert reason_of(content) == "contradictory"
-    assert time.process_time() - start < 5  # two hundred megabytes were not unpacked
+    assert time.process_time() - start < 5  # 64 megabytes were not unpacked
     assert fate(pool, content) == ["contradictory"]
 
 
 def test_texts_and_profiles_of_a_png_are_not_unpacked():
-    bomb = zlib.compress(bytes(300 * 2**20), 9)
+    bomb = zlib.compress(bytes(64 * 2**20), 9)
     sound = specimens()["file-png"].data
     chunks = png_chunk(b"zTXt", b"Comment\0\0" + bomb) + png_chunk(b"iCCP", b"p\0\0" + bomb)
     chunks += png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + bomb)
     content = sound[:33] + chunks + sound[33:]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert np.array_equal(read(content).pixels, read(sound).pixels)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 * 1024
 
 
 def test_a_jpeg_of_thousands_of_scans():
@@ -207,7 +216,7 @@ def test_jpeg_ls_whose_header_lies_costs_no_process_of_the_caller(pool):
             header = replace(specimen.pixels.header, rows=rows, columns=columns)
             lies.append(replace(lies[-1], header=header))
     for outcome in fate(pool, *map(file_of, lies)):
-        assert outcome in ("contradictory", "damaged", "truncated")
+        assert outcome in ("contradictory", "damaged", "truncated", "unsupported-pixels")
 
 
 @pytest.mark.parametrize("name", ["rle", "jpeg", "jpeg-colour", "jpeg-lossless", "jpeg-ls", "jpeg-2000", "htj2k"])
