@@ -5,8 +5,8 @@
 Films of 3000 x 2500 pixels and 12 bits, drawn as phantoms with noise, are written in every format to a
 folder for the time being; that takes 0.3 GB. HTJ2K is measured where imagecodecs is installed, which alone
 writes it.
-Prints Markdown tables. CPU-seconds do not depend on what else the machine does; images a second and waiting
-do. Exits with 1 if the policy `carzero` does not give the tensor of the official code bit by bit, or is not
+Prints Markdown tables. CPU-seconds, the least of them above all, depend little on what else the machine does;
+images a second and waiting depend on it much. Exits with 1 if the policy `carzero` does not give the tensor of the official code bit by bit, or is not
 twice as fast as that from a raw DICOM file.
 """
 
@@ -102,18 +102,34 @@ def core_table(times: Sequence[Times]) -> str:
     return _markdown(rows)
 
 
-def ratio(times: Sequence[Times]) -> float:
-    """How many times as fast as the official way raw DICOM is read, both by their medians."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gain:
+    """How many times as fast as the official way raw DICOM is read under the policy `carzero`.
+
+    Attributes:
+        least: By the least CPU times.
+        median: By the medians, which feel more of what else the machine does.
+    """
+
+    least: float
+    median: float
+
+
+def gain(times: Sequence[Times]) -> Gain:
+    """The gain for raw DICOM."""
     ours = next(found for found in times if (found.kind, found.way) == (_RAW, "offclip, carzero"))
-    return _official(times, _RAW).median / ours.median
+    base = _official(times, _RAW)
+    return Gain(base.least / ours.least, base.median / ours.median)
 
 
 def rate_table(rates: Sequence[Rate], missing: Sequence[tuple[str, str]]) -> str:
     """Markdown: one row a sort of file."""
-    rows = [["file", "MB", "CPU ms an image", "images/s here", *(f"{n} proc." for n in WORKERS)]]
+    rows = [
+        ["file", "MB", "CPU ms, least", "CPU ms, median", "images/s here", *(f"{n} proc." for n in WORKERS)]
+    ]
     for rate in rates:
         pools = [f"{rate.pools[count]:.1f}" for count in WORKERS]
-        cells = [f"{rate.megabytes:.2f}", _ms(rate.cpu_seconds), f"{rate.alone:.1f}"]
+        cells = [f"{rate.megabytes:.2f}", _ms(rate.least), _ms(rate.median), f"{rate.alone:.1f}"]
         rows.append([rate.kind, *cells, *pools])
     rows += [[kind, f"not measured: {why}", *[""] * (len(rows[0]) - 2)] for kind, why in missing]
     return _markdown(rows)
@@ -155,8 +171,8 @@ def _say(*parts: str) -> None:
     print("\n\n".join(parts), end="\n\n", flush=True)
 
 
-def run(folder: Path, size: Size, parts: Iterable[str]) -> float | None:
-    """Writes the films, measures, prints; how many times as fast as the official way, None if not measured.
+def run(folder: Path, size: Size, parts: Iterable[str]) -> Gain | None:
+    """Writes the films, measures, prints; the gain for raw DICOM, None if not measured.
 
     Raises:
         DifferentError: The tensors differ.
@@ -175,7 +191,7 @@ def run(folder: Path, size: Size, parts: Iterable[str]) -> float | None:
     found = None
     if "core" in parts:
         times = measure_core([(_RAW, raw[0]), *((k, p[0]) for k, p in raster.items())], size.repeats)
-        found = ratio(times)
+        found = gain(times)
         _say(
             f"## File to tensor on one core ({shape}, {size.repeats} repetitions in turns)",
             core_table(times),
@@ -249,9 +265,13 @@ def main() -> int:
     _say(f"Load {_load()} at the end; {(time.perf_counter() - begin) / 60:.1f} minutes.")
     if found is None:
         return 0
-    passed = found >= REQUIRED
-    print(f"Raw DICOM is read {found:.2f} times as fast as the official way; {REQUIRED:g} times is demanded.")
-    print(json.dumps({"benchmark": "read_images", "raw_dicom_ratio": round(found, 2), "passed": passed}))
+    passed = found.median >= REQUIRED
+    print(
+        f"Raw DICOM is read {found.least:.2f} times as fast as the official way by the least CPU times, "
+        f"{found.median:.2f} times by the medians; {REQUIRED:g} times is demanded."
+    )
+    result = {"benchmark": "read_images", "raw_dicom_gain": round(found.median, 2), "passed": passed}
+    print(json.dumps(result))
     return 0 if passed else 1
 
 

@@ -32,14 +32,16 @@ class Rate:
     Attributes:
         kind: Of the file.
         megabytes: Mean size of a file.
-        cpu_seconds: Of an image, file to tensor, in this process; median.
+        least: CPU-seconds of an image, file to tensor, in this process; the least.
+        median: The same; the median.
         alone: Images a second in this process.
         pools: Images a second by number of processes.
     """
 
     kind: str
     megabytes: float
-    cpu_seconds: float
+    least: float
+    median: float
     alone: float
     pools: dict[int, float]
 
@@ -113,7 +115,7 @@ def measure_rates(
             alone = len(cpu) / (time.perf_counter() - begin)
             rates = {count: _rate(pool, count, paths, len(cpu)) for count, pool in pools.items()}
             size = sum(path.stat().st_size for path in paths) / len(paths)
-            yield Rate(kind, size / 1e6, statistics.median(cpu), alone, rates)
+            yield Rate(kind, size / 1e6, min(cpu), statistics.median(cpu), alone, rates)
     finally:
         for pool in pools.values():
             pool.close()

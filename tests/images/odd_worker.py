@@ -56,4 +56,5 @@ def main(counter: str) -> None:
         write_frame(answers, head, body)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,8 +1,8 @@
 """PNG, JPEG, TIFF and BMP files become 8-bit grey.
 
 The structure of a file is checked first (`offclip.images.formats`), the limits with it. Then Pillow decodes
-the image data alone; its plugins are called directly, because `Image.open` guesses the format, and keeps its
-limit on pixels in a global variable.
+the image data alone, or OpenCV that of a JPEG. Pillow's plugins are called directly, because `Image.open`
+guesses the format, and keeps its limit on pixels in a global variable.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from offclip.images.formats.bmp import check_bmp
 from offclip.images.formats.exif import upright
 from offclip.images.formats.header import RasterHeader
 from offclip.images.formats.jpeg import check_jpeg
+from offclip.images.formats.jpeg_pixels import check_scans, jpeg_grey
 from offclip.images.formats.png import check_png
 from offclip.images.formats.sniff import sniff
 from offclip.images.formats.tiff import check_tiff
@@ -50,7 +51,6 @@ _DECODING_ERRORS = (
     Image.DecompressionBombError,
     Warning,
 )
-_MORE = "the JPEG holds more pixels than its header says"
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 logging.getLogger("PIL").setLevel(logging.WARNING)
 
@@ -82,11 +82,7 @@ def read_raster(data: bytes, options: ReadOptions, name: str) -> Film:
     if kind not in _CHECKS:
         raise refusal(Reason.NOT_AN_IMAGE, name, "neither PNG, JPEG, TIFF nor BMP")
     header = _CHECKS[kind](data, options, name)
-    image = _decode(header, header.decodable, name)
-    if header.padded is not None and _decode(header, header.padded, name) != image:
-        raise refusal(Reason.TRUNCATED, name, "a scan of the JPEG ends too early")
-    if header.spoilt is not None and _is_same(header, header.spoilt, image, name):
-        raise refusal(Reason.CONTRADICTORY, name, _MORE)
+    image = _decode(header, name)
     notes: tuple[str, ...] = ()
     if options.policy == "carzero":
         pixels, grey = _as_opencv_reads(image, data, header, options.frame or 0, name), "as OpenCV reads it"
@@ -110,42 +106,15 @@ def read_raster(data: bytes, options: ReadOptions, name: str) -> Film:
     )
 
 
-class _Feed(io.BytesIO):
-    """A file that gives its last bytes only when they are asked for, and knows whether they were."""
-
-    def __init__(self, content: bytes, tail: int) -> None:
-        super().__init__(content)
-        self._hold = len(content) - tail
-        self.asked = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        left = self._hold - self.tell()
-        if left <= 0:
-            self.asked = True
-            return super().read(size)
-        return super().read(left if size is None or size < 0 else min(size, left))
-
-
-def _is_same(header: RasterHeader, content: bytes, image: Image.Image, name: str) -> bool:
+def _decode(header: RasterHeader, name: str) -> Image.Image:
+    """The decoded image, with all of its pixels; of a JPEG in YCbCr the Y channel alone, as OpenCV does."""
     try:
-        return _decode(header, content, name) == image
-    except ImageError:
-        return False
-
-
-def _decode(header: RasterHeader, content: bytes, name: str) -> Image.Image:
-    """The decoded image; its pixels are all there, and there are no more."""
-    try:
-        feed = _Feed(content, header.tail)
-        image = _READERS[header.format](feed)
-        if image.size != (header.width, header.height):
-            what = f"the header says {header.width} x {header.height}, the decoder {image.size}"
-            raise refusal(Reason.CONTRADICTORY, name, what)
-        if header.photometric == "YCbCr" and header.format == "JPEG":
-            image.draft("L", None)  # the Y channel, as OpenCV takes it; colour is not decoded at all
+        if header.format == "JPEG":
+            if header.photometric in ("grey", "YCbCr"):
+                return _checked(Image.fromarray(jpeg_grey(header, name)), header, name)
+            check_scans(header, name)
+        image = _checked(_READERS[header.format](io.BytesIO(header.decodable)), header, name)
         image.load()
-        if header.tail and not feed.asked:
-            raise refusal(Reason.CONTRADICTORY, name, _MORE)
         return image
     except ImageError:
         raise
@@ -158,6 +127,13 @@ def _decode(header: RasterHeader, content: bytes, name: str) -> Image.Image:
             raise refusal(Reason.UNSUPPORTED_PIXELS, name, what) from error
         reason = Reason.TRUNCATED if "truncated" in words else Reason.DAMAGED
         raise refusal(reason, name, f"the pixels cannot be decoded ({words})") from error
+
+
+def _checked(image: Image.Image, header: RasterHeader, name: str) -> Image.Image:
+    if image.size != (header.width, header.height):
+        what = f"the header says {header.width} x {header.height}, the decoder {image.size}"
+        raise refusal(Reason.CONTRADICTORY, name, what)
+    return image
 
 
 def _to_grey(

@@ -26,7 +26,9 @@ def cut_streams(specimen: Specimen, stream: bytes) -> bytes:
     assert specimen.pixels
     fragments = 1 if specimen.name == "rle" or len(stream) < 4 else 2
     pixels = replace(
-        specimen.pixels, codestreams=(stream,), pixel_data=encapsulate([stream], fragments, table=fragments == 1)
+        specimen.pixels,
+        codestreams=(stream,),
+        pixel_data=encapsulate([stream], fragments, table=fragments == 1),
     )
     return file_of(pixels, dict(specimen.attributes))
 
@@ -42,7 +44,7 @@ def header_lies(specimen: Specimen, rng: random.Random) -> tuple[bytes, str, boo
     assert specimen.pixels
     header, pixels = specimen.pixels.header, specimen.pixels
     native = not pixels.codestreams
-    # Which bits of a word are a value, nothing else says; nor where a codestream has as many bits as the word.
+    # Which bits of a word are a value, nothing else says; nor where a codestream has as many as the word.
     bare = native or specimen.name == "rle" or header.bits_stored == header.bits_allocated
     keyword = rng.choice(
         (
@@ -90,7 +92,9 @@ def header_lies(specimen: Specimen, rng: random.Random) -> tuple[bytes, str, boo
     elif keyword == "NumberOfFrames":
         values = {keyword: rng.choice((0, 2, 3, 1000, 10**6, 2**31 - 1))}
     elif keyword == "PhotometricInterpretation":
-        other = rng.choice(("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_RCT", "HSV", ""))
+        other = rng.choice(
+            ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_RCT", "HSV", "")
+        )
         values = {keyword: other}
         # Which way round grey is, and in which space colour is, only the header says.
         checked = not (other.startswith("MONO") or header.samples == 3)
@@ -112,7 +116,9 @@ def twin_lies(specimen: Specimen, rng: random.Random) -> tuple[bytes, str, bool]
     if value == 0:
         return None
     if stream[:2] == b"\xff\xd8":
-        sof = next(i for i in range(len(stream)) if stream[i] == 0xFF and stream[i + 1] in (0xC0, 0xC1, 0xC3, 0xF7))
+        sof = next(
+            i for i in range(len(stream)) if stream[i] == 0xFF and stream[i + 1] in (0xC0, 0xC1, 0xC3, 0xF7)
+        )
         at, width = sof + (5 if down else 7), 2
     elif stream[:2] == b"\xff\x4f":
         at, width = 2 + (10 if down else 6), 4
@@ -157,7 +163,19 @@ def item_lies(specimen: Specimen, rng: random.Random) -> tuple[bytes, str]:
         what = f"length of item {places.index((at, value))}"
     rest = max(len(data) - at - 4, 8)
     lie = rng.choice(
-        (0, 2, 0xFFFFFFFF, 0xFFFFFFFE, value + 2, value - 2, value + 8, value // 4 * 2, rest, rest - 8, rng.randrange(rest))
+        (
+            0,
+            2,
+            0xFFFFFFFF,
+            0xFFFFFFFE,
+            value + 2,
+            value - 2,
+            value + 8,
+            value // 4 * 2,
+            rest,
+            rest - 8,
+            rng.randrange(rest),
+        )
     )
     if rng.random() < 0.1:
         tag = rng.choice(((0xFFFE, 0xE00D), (0xFFFE, 0xE0DD), (0xFFFE, 0xE000), (0x7FE0, 0x0010), (0, 0)))

@@ -61,9 +61,8 @@ def _flip_anywhere(specimen: Specimen, rng: random.Random) -> Mutant:
 
 
 def _flip_header(specimen: Specimen, rng: random.Random) -> Mutant:
-    # The 128 bytes of the preamble of a DICOM file mean nothing.
-    begin = 128 if specimen.format == "dicom" else 0
-    data, what = _flipped(specimen.data[begin:], rng, specimen.header_end - begin)
+    begin, end = specimen.header
+    data, what = _flipped(specimen.data[begin:], rng, end - begin)
     return Mutant("flip header", what, specimen.data[:begin] + data, specimen.strict)
 
 
@@ -103,7 +102,9 @@ def _no_end(specimen: Specimen, rng: random.Random) -> Mutant | None:
         if stream[-2:] == b"\0\0" or specimen.name == "rle":
             return None
         end = max(stream.rfind(b"\xff\xd9"), 0)
-        kept = rng.choice((stream[:end], stream[:end] + b"\xff", stream[:end] + b"\0\0", stream[: end + 1] + b"\0"))
+        kept = rng.choice(
+            (stream[:end], stream[:end] + b"\xff", stream[:end] + b"\0\0", stream[: end + 1] + b"\0")
+        )
         return Mutant("no end", "no end marker", cut_streams(specimen, kept), True)
     if specimen.format == "png":
         return Mutant("no end", "no IEND", data[: data.index(b"IEND") - 4], True)
@@ -134,10 +135,8 @@ def _cut(specimen: Specimen, rng: random.Random) -> Mutant | None:
         return None
     changed, what = cut(stream, rng)
     data = cut_streams(specimen, changed) if specimen.format == "dicom" else changed
-    # A JPEG 2000 that ends between two packets is a codestream of fewer packets. Of a JPEG file, up to 8 bytes of
-    # the last block of pixels may be missing: the decoder looks ahead as far.
-    hidden = _kind(specimen) == "jpeg-2000" or (specimen.format == "jpeg" and len(stream) - len(changed) <= 8)
-    return Mutant("codestream cut", what, data, not hidden)
+    # A JPEG 2000 that ends between two packets is a codestream of fewer packets.
+    return Mutant("codestream cut", what, data, _kind(specimen) != "jpeg-2000")
 
 
 def _header_lie(specimen: Specimen, rng: random.Random) -> Mutant | None:

@@ -1,4 +1,4 @@
-"""One small sound file of each codec, whose grey values show every change of a stored value where they can."""
+"""One small sound file of each codec; where it can, its grey values show every change of a stored value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Specimen:
         name: Of the codec.
         format: "dicom", "png", "jpeg", "tiff" or "bmp".
         data: The file.
-        header_end: Where pixels or entropy-coded data begin.
+        header: First byte of the header and the byte behind it; then pixels or entropy-coded data follow.
         strict: Whether a check sum stands behind every byte that makes up the image.
         pixels: For DICOM: the pixel element.
         attributes: For DICOM: what its header says beside.
@@ -33,7 +33,7 @@ class Specimen:
     name: str
     format: str
     data: bytes = field(repr=False)
-    header_end: int
+    header: tuple[int, int]
     strict: bool = False
     pixels: Stored | None = field(default=None, repr=False)
     attributes: dict[str, object] = field(default_factory=dict, repr=False)
@@ -97,7 +97,8 @@ def _specimen(name: str, pixels: Stored, attributes: dict[str, object]) -> Speci
         header_end = data.index(pixels.codestreams[0][:32]) + stream_header(pixels.codestreams[0])
     else:
         header_end = data.index(pixels.pixel_data)
-    return Specimen(name, "dicom", data, header_end, pixels=pixels, attributes=attributes)
+    # The 128 bytes of the preamble mean nothing.
+    return Specimen(name, "dicom", data, (128, header_end), pixels=pixels, attributes=attributes)
 
 
 def stream_header(stream: bytes) -> int:
@@ -135,13 +136,18 @@ def _raster(name: str) -> Specimen:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, encoder, **options)
     data = file.getvalue()
-    header_end = {
-        "png": lambda: data.index(b"IDAT") + 4,
-        "jpeg": lambda: stream_header(data),
-        "tiff": lambda: len(data) // 10,  # Pillow writes the directory first
-        "bmp": lambda: int.from_bytes(data[10:14], "little"),
-    }[kind]()
-    return Specimen(f"file-{name}", kind, data, header_end, strict=kind == "png")
+    return Specimen(f"file-{name}", kind, data, _header(data, kind), strict=kind == "png")
+
+
+def _header(data: bytes, kind: str) -> tuple[int, int]:
+    if kind == "png":
+        return 0, data.index(b"IDAT") + 4
+    if kind == "jpeg":
+        return 0, stream_header(data)
+    if kind == "bmp":
+        return 0, int.from_bytes(data[10:14], "little")
+    directory = int.from_bytes(data[4:8], "little")  # of a TIFF; libtiff writes it behind the pixels
+    return directory, directory + 2 + 12 * int.from_bytes(data[directory : directory + 2], "little")
 
 
 __all__ = ["COLUMNS", "ROWS", "Specimen", "dicom_file", "grey_levels", "specimens", "stream_header"]

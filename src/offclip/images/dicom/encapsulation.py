@@ -11,6 +11,7 @@ from offclip.images.reasons import Reason, refusal
 
 _ITEM = 0xE000
 _DELIMITER = 0xE0DD
+_MOST_FRAGMENTS = 100_000  # a frame has one or a few; millions of empty ones would cost minutes
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_MARKERS = (b"\xff\xd9", b"\xff\xd9\xff")  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000; padded
 
@@ -68,6 +69,9 @@ def parse_items(pixel_data: bytes | memoryview, name: str) -> Encapsulated:
             raise refusal(Reason.DAMAGED, name, "an item of the pixel data has an impossible length")
         if length > len(data) - position:
             raise refusal(Reason.TRUNCATED, name, "an item of the pixel data is cut off")
+        if len(fragments) >= _MOST_FRAGMENTS:
+            what = f"the pixel data have more than {_MOST_FRAGMENTS:,} fragments"
+            raise refusal(Reason.DAMAGED, name, what)
         if first < 0:
             table, first = bytes(data[position : position + length]), position + length
         else:

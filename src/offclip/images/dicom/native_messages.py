@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 _STDERR = 2
 _MOST = 2**20
@@ -33,7 +34,7 @@ def native_messages(*phrases: str) -> Iterator[list[str]]:
         ['Corrupt JPEG data']
     """
     lines: list[str] = []
-    with _LOCK, tempfile.TemporaryFile() as caught:
+    with _LOCK, _scratch_file() as caught:
         try:
             before: int | None = os.dup(_STDERR)
         except OSError:
@@ -57,3 +58,10 @@ def native_messages(*phrases: str) -> Iterator[list[str]]:
                     others.append(line)
             if others and before is not None:
                 os.write(_STDERR, b"".join(others))
+
+
+def _scratch_file() -> IO[bytes]:
+    """In memory where the system has that: a container may have no folder that can be written."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("offclip"), "w+b")
+    return tempfile.TemporaryFile()

@@ -9,7 +9,10 @@ from offclip.images.formats.header import RasterHeader, check_frame, check_size
 from offclip.images.reasons import Reason, refusal
 
 _PLAIN = (0, 3, 6)  # uncompressed, and uncompressed with masks of the channels
-_CORE, _WITH_PROFILE = 12, 124  # sizes of the oldest header, and of the one that may have a profile behind the pixels
+_CORE, _WITH_PROFILE = (
+    12,
+    124,
+)  # sizes of the oldest header, and of the one that may have a profile behind the pixels
 _PADDING = 3
 
 

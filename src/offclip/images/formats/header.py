@@ -22,11 +22,6 @@ class RasterHeader:
         frames: Images in the file.
         alpha: Whether some pixels may be transparent.
         transparent: Grey value that stands for transparent pixels, None if there is none.
-        padded: The same with meaningless bytes behind each scan of a JPEG, None where there is no use. The
-            decoder must give the same pixels; it reads those bytes only when a scan is too short.
-        spoilt: The same with other bytes at the end of the largest scan of a JPEG, None where there is no use.
-            The decoder must give other pixels; it does not read those bytes when a scan is too long.
-        tail: Bytes at the end that the decoder must ask for; if it can do without, there are pixels left.
     """
 
     format: str
@@ -39,9 +34,6 @@ class RasterHeader:
     frames: int = 1
     alpha: bool = False
     transparent: int | None = None
-    padded: bytes | None = field(default=None, repr=False)
-    spoilt: bytes | None = field(default=None, repr=False)
-    tail: int = 0
 
 
 def check_size(width: int, height: int, pixel_bytes: int, limits: Limits, name: str) -> None:

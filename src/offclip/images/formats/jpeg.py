@@ -19,18 +19,6 @@ _TABLES = (0xC4, 0xDB, _DRI, _APP0, _APP14)
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # An encoder writes about 10 scans; each costs a pass over the whole image, and thousands are an attack.
 MOST_SCANS = 100
-# libjpeg fills the pixels of a scan that ends early with grey and says nothing. It does so when it meets a
-# marker; without one it stops for want of data. So a file of one scan is decoded without its end marker,
-# and a few bytes stand in for it, because the decoder looks ahead by up to 64 bits. What stays unseen: a scan
-# that lacks so few bytes that they are all of its last block of 8 x 8 pixels. Zeros end no block.
-_LOOK_AHEAD = bytes(8)
-# With several scans that is no help: each is followed by a marker. There the file is decoded a second time
-# with these bytes behind each scan: a whole scan leaves them aside, a short one takes them for pixels.
-_FILLING = bytes.fromhex("5a3c96e10f") * 4
-# A scan that holds more than the image: libjpeg leaves the rest aside and says nothing either. A file of one scan
-# must not be complete without its last bytes; an encoder may leave a few there that mean nothing. With several
-# scans the file is decoded once more with other bytes at the end of the largest.
-_SCAN_TAIL = 8
 
 
 @dataclass(slots=True)
@@ -44,7 +32,6 @@ class _Walk:
     components: dict[int, tuple[int, int]] = field(default_factory=dict)
     restart: int = 0
     scans: int = 0
-    whole_scan: bool = False
     # Coefficient (component, frequency) -> bits that are still missing.
     missing: dict[tuple[int, int], int] = field(default_factory=dict)
     orientation: int = 1
@@ -87,16 +74,12 @@ def check_jpeg(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
             end = _scan_end(data, end, walk.restart, mcus, name)
         if marker in _TABLES or marker in _FRAMES or marker == _SOS:
             walk.kept.append(view[at - 2 : end])
-        if marker == _SOS:
-            walk.kept.append(b"")  # the place of the filling
         at = end
     if not walk.scans:
         raise refusal(Reason.NO_PIXELS, name, "the JPEG holds no scan")
     if any(walk.missing.values()):
         raise refusal(Reason.TRUNCATED, name, "scans of the JPEG are missing")
-    walk.kept.append(_LOOK_AHEAD if walk.whole_scan else b"\xff\xd9")
-    padded = None if walk.whole_scan else b"".join(part or _FILLING for part in walk.kept)
-    spoilt = None if walk.whole_scan else b"".join(_spoilt(walk))
+    walk.kept.append(b"\xff\xd9")
     check_frame(1, options.frame, options.limits, name)
     return RasterHeader(
         "JPEG",
@@ -106,30 +89,7 @@ def check_jpeg(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
         _photometric(walk),
         b"".join(walk.kept),
         walk.orientation,
-        padded=padded,
-        spoilt=spoilt,
-        tail=len(_LOOK_AHEAD) + _SCAN_TAIL if walk.whole_scan else 0,
     )
-
-
-def _spoilt(walk: _Walk) -> list[bytes | memoryview]:
-    """The parts with other bytes at the end of the largest scan of the first component, the one that is seen."""
-    parts = list(walk.kept)
-    first = next(iter(walk.components))
-    scans = [at - 1 for at, part in enumerate(parts) if not part and first in _components(parts[at - 1])]
-    largest = max(scans, key=lambda at: len(parts[at]))
-    scan = bytes(parts[largest])
-    head = 2 + int.from_bytes(scan[2:4], "big")
-    kept = scan[: max(head, len(scan) - _SCAN_TAIL)]
-    stuffing = b"\0" if len(kept) > head and kept[-1] == 0xFF else b""  # else a marker would begin
-    filling = bytes(byte ^ 0x11 for byte in scan[len(kept) :] if byte not in (0xEE, 0xFF))
-    parts[largest] = kept + stuffing + filling
-    return parts
-
-
-def _components(scan: bytes | memoryview) -> bytes:
-    """The numbers of the components in a scan."""
-    return bytes(scan[5 : 5 + 2 * scan[4] : 2])
 
 
 def _next_marker(data: bytes, at: int, name: str) -> tuple[int, int]:
@@ -191,7 +151,6 @@ def _read_scan(walk: _Walk, body: bytes, name: str) -> int:
             if not walk.missing[number, 0]:
                 raise broken
             walk.missing[number, 0] = 0
-        walk.whole_scan = count == len(walk.components)
     across = max(h for h, _ in walk.components.values())
     down = max(v for _, v in walk.components.values())
     if count > 1:

@@ -25,6 +25,11 @@ _COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
 _FILL_ORDER, _MOST_BY_DEFLATE = 266, 1032
 
 
+# Numbers in all directories; a film has a few thousand strips, and many tags can point at the same numbers.
+_MOST_VALUES = 4_000_000
+_TOO_MANY = f"the directories of the TIFF have more than {_MOST_VALUES:,} values"
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """How numbers are written in this file."""
@@ -102,6 +107,7 @@ def _pages(layout: _Layout, options: ReadOptions) -> list[_Page]:
     start = layout.number(8, "Q") if layout.big else layout.number(4, "L")
     seen: set[int] = set()
     pages: list[_Page] = []
+    values = 0
     while start:
         if start in seen:
             raise refusal(Reason.DAMAGED, layout.name, "the directories of the TIFF form a circle")
@@ -111,6 +117,9 @@ def _pages(layout: _Layout, options: ReadOptions) -> list[_Page]:
         seen.add(start)
         page, start = _page(layout, start)
         pages.append(page)
+        values += sum(map(len, page.values.values()))
+        if values > _MOST_VALUES:
+            raise refusal(Reason.DAMAGED, layout.name, _TOO_MANY)
     return pages
 
 
@@ -136,6 +145,8 @@ def _page(layout: _Layout, start: int) -> tuple[_Page, int]:
             raise refusal(
                 Reason.TRUNCATED, layout.name, f"the TIFF tag {tag} lies beyond the end of the file"
             )
+        if many > _MOST_VALUES:
+            raise refusal(Reason.DAMAGED, layout.name, _TOO_MANY)
         if size > room:
             places.append((place, place + size))
         entries[tag] = layout.data[at : at + entry_bytes]

@@ -1,4 +1,4 @@
-"""How many bytes the strips and tiles of a TIFF unpack to: exactly those of their pixels, or the file is refused.
+"""How many bytes the strips and tiles of a TIFF unpack to: exactly those of their pixels.
 
 Decoders take the bytes that they need and say nothing of what is left, so a wrong size in the directory would
 give a film that is cropped or sheared. Not checked: strips of JPEG and of fax codes.
@@ -17,7 +17,8 @@ RAW, LZW, PACK_BITS, DEFLATE = 1, 5, 32773, (8, 32946)
 CHECKED = (RAW, LZW, PACK_BITS, *DEFLATE)
 _CLEAR, _END, _FIRST = 256, 257, 258
 _MOST_CODES = 4096 - _FIRST
-# Bits of the codes after a clear code: one more from the 255th, the 767th and the 1791st on (TIFF 6.0, section 13).
+# Bits of the codes after a clear code: one more from the 255th, the 767th and the 1791st on (TIFF 6.0,
+# section 13).
 _WIDTHS = np.repeat((9, 10, 11, 12), (254, 512, 1024, _MOST_CODES + 2 - 1790))
 _BEGINS = np.concatenate(([0], np.cumsum(_WIDTHS)[:-1]))
 
@@ -99,9 +100,9 @@ Fetch the file again; it is damaged.
 def _codes(octets: np.ndarray, begins: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """The codes that begin at these bits, the highest bit first."""
     first = begins >> 3
-    padded = np.concatenate((octets[first[0] :], np.zeros(3, np.uint8))) if len(first) else octets
-    first = first - first[0] if len(first) else first
-    word = (padded[first].astype(np.int64) << 16) | (padded[first + 1].astype(np.int64) << 8) | padded[first + 2]
+    near = np.append(octets[first[0] : first[-1] + 3], (0, 0)).astype(np.int64)
+    first = first - first[0]
+    word = (near[first] << 16) | (near[first + 1] << 8) | near[first + 2]
     return (word >> (24 - (begins & 7) - widths)) & ((1 << widths) - 1)
 
 
