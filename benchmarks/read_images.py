@@ -4,10 +4,9 @@
 
 Films of 3000 x 2500 pixels and 12 bits, drawn as phantoms with noise, are written in every format to a
 folder for the time being; that takes 0.3 GB. HTJ2K is measured where imagecodecs is installed, which alone
-writes it.
-Prints Markdown tables. CPU-seconds, the least of them above all, depend little on what else the machine does;
-images a second and waiting depend on it much. Exits with 1 if the policy `carzero` does not give the tensor of the official code bit by bit, or is not
-twice as fast as that from a raw DICOM file.
+writes it. Prints Markdown tables. CPU-seconds, the least of them above all, depend little on what else the
+machine does; images a second and waiting depend on it much. Exits with 1 if the policy `carzero` does not
+give the tensor of the official code bit by bit, or is not twice as fast as that from a raw DICOM file.
 """
 
 from __future__ import annotations

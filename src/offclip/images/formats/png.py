@@ -24,6 +24,7 @@ _KEPT = (b"IHDR", b"PLTE", b"tRNS")
 _MOST_BY_DEFLATE = 1032
 # Adam7 (section 8.2): the first column and row of a pass, and the steps between its columns and rows.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_BLOCK = 65_535  # the longest stored block
 
 
 def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
@@ -82,7 +83,7 @@ def check_png(data: bytes, options: ReadOptions, name: str) -> RasterHeader:
     if check_frame(max(1, frames), options.frame, options.limits, name):
         raise refusal(Reason.UNSUPPORTED_FORMAT, name, "only the first image of an animated PNG can be read")
     rows = _unpacked(packed, _row_bytes(width, height, bits * samples, interlaced), name)
-    kept += (_chunk(b"IDAT", zlib.compress(rows, 0)), _chunk(b"IEND", b""))
+    kept += (_chunk(b"IDAT", _stored(rows)), _chunk(b"IEND", b""))
     transparency = seen.get(b"tRNS")
     single = colour == 0 and transparency is not None and len(transparency) == 2
     return RasterHeader(
@@ -116,6 +117,17 @@ def _unpacked(packed: list[memoryview], size: int, name: str) -> bytes:
     if len(rows) < size or not unpacker.eof:
         raise refusal(Reason.TRUNCATED, name, "the pixels of the PNG end early")
     return rows
+
+
+def _stored(rows: bytes) -> bytes:
+    """A zlib stream of blocks that are not compressed (RFC 1950, 1951): unpacking all twice costs more."""
+    whole = memoryview(rows)
+    parts: list[bytes | memoryview] = [b"\x78\x01"]
+    for start in range(0, len(rows), _BLOCK):
+        block = whole[start : start + _BLOCK]
+        parts += (struct.pack("<BHH", start + _BLOCK >= len(rows), len(block), _BLOCK - len(block)), block)
+    parts.append(struct.pack(">L", zlib.adler32(rows)))
+    return b"".join(parts)
 
 
 def _row_bytes(width: int, height: int, pixel_bits: int, interlaced: int) -> int:
