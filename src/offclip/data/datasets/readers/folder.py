@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from offclip.data.datasets.card import Card
-from offclip.data.datasets.readers.folder_files import image_files, image_ids, is_dicom, path_id
+from offclip.data.datasets.readers.folder_files import image_names, image_ids, is_dicom, path_id
 from offclip.data.datasets.readers.folder_header import FilmHeader, film_header
 from offclip.data.datasets.readers.folder_tables import (
     BOXES,
@@ -98,7 +98,7 @@ class Folder:
                 names = ", ".join(table.passed_over)[:200]
                 self.notes.append(f"{table.path.name}: columns without 1 or 0 were passed over: {names}.")
         problems: list[Skipped] = []
-        names = list(image_files(self.root, problems))
+        names = list(image_names(self.root, problems))
         yield from problems
         ids = image_ids(names)
         with closing(RowStore()) as store:
@@ -168,7 +168,7 @@ class Folder:
         store.index()
 
     def _relative(self, path: str) -> str:
-        """A path of a table as `image_files` has it; one that leads out of the folder stays absolute."""
+        """A path of a table as `image_names` has it; one that leads out of the folder stays absolute."""
         place = Path(path.replace("\\", "/"))
         return (place.relative_to(self._root) if place.is_relative_to(self._root) else place).as_posix()
 

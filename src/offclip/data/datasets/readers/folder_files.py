@@ -17,7 +17,7 @@ _PASSED_OVER = ("DICOMDIR", "__MACOSX")
 _UNTOLD = re.compile(r"|\.\d+")  # no ending, or the last part of a UID
 
 
-def image_files(root: Path, problems: list[Skipped]) -> Iterator[str]:
+def image_names(root: Path, problems: list[Skipped]) -> Iterator[str]:
     """The paths of all images below a folder, relative to it, in an order that is the same everywhere.
 
     Hidden files and folders, `DICOMDIR` and links to folders are passed over. A file without an ending is an
@@ -36,7 +36,7 @@ def image_files(root: Path, problems: list[Skipped]) -> Iterator[str]:
 
 
 def is_dicom(name: str) -> bool:
-    """Whether an image of `image_files` is a DICOM file, by its name.
+    """Whether an image of `image_names` is a DICOM file, by its name.
 
     Example:
         >>> is_dicom("a/film.DCM"), is_dicom("1.2.840.1"), is_dicom("film.png")
