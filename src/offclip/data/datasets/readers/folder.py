@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from offclip.data.datasets.card import Card
-from offclip.data.datasets.readers.folder_files import image_names, image_ids, is_dicom, path_id
+from offclip.data.datasets.readers.folder_files import image_ids, image_names, is_dicom, path_id
 from offclip.data.datasets.readers.folder_header import FilmHeader, film_header
 from offclip.data.datasets.readers.folder_tables import (
     BOXES,
