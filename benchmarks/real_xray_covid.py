@@ -18,7 +18,7 @@ from offclip.evaluation.ablation import BASELINE, FULL_METHOD, ablation_jobs
 from offclip.grounding.maps import heat_maps
 from offclip.grounding.pointing import Box, point
 from offclip.models.checkpoint import load_model
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 from offclip.reports import label_report
 from offclip.training.config import TrainConfig
 from offclip.training.loop import train
@@ -107,7 +107,7 @@ def export(data: Path, out: Path, tell: Callable[[str], None]) -> pl.DataFrame:
     return read_studies(out / "studies.parquet")
 
 
-def retrieval(model: DualEncoder, studies: pl.DataFrame) -> dict[str, float]:
+def retrieval(model: ClipModel, studies: pl.DataFrame) -> dict[str, float]:
     """How often a film's own note is among the best five; a note scores the mean of its sentences."""
     notes: dict[str, int] = {}
     own = [notes.setdefault(report, len(notes)) for report in studies["report"]]
@@ -134,7 +134,7 @@ def retrieval(model: DualEncoder, studies: pl.DataFrame) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def point_regions(model: DualEncoder, data: Path, image_ids: set[str] | None) -> pl.DataFrame:
+def point_regions(model: ClipModel, data: Path, image_ids: set[str] | None) -> pl.DataFrame:
     """The pointing game on the findings' boxes; anatomy is left out.
 
     Returns:

@@ -15,7 +15,7 @@ from offclip.evaluation.ranks import auc
 from offclip.grounding.maps import heat_maps
 from offclip.images.reading import read
 from offclip.models.checkpoint import load_model
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 from offclip.reports import label_report
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, PAPER_NORMAL_PROMPT, finding_prompt
 from offclip.zeroshot.score import score_images
@@ -56,7 +56,7 @@ def films_part(data: Path, out: Path, model_path: Path, tell: Callable[[str], No
     tell(f"films: heat-map maximum inside the film on {inside} of {len(table.filter(frontal))} frontal films")
 
 
-def film_row(model: DualEncoder, data: Path, film: dict[str, str]) -> dict[str, str | float | bool | None]:
+def film_row(model: ClipModel, data: Path, film: dict[str, str]) -> dict[str, str | float | bool | None]:
     """One film through the whole path: decode, label its report, score, and point with the strongest finding.
 
     Lateral films are read but not scored: the model has seen frontal films only.
@@ -87,7 +87,7 @@ def film_row(model: DualEncoder, data: Path, film: dict[str, str]) -> dict[str, 
     return row | scores
 
 
-def score_film(model: DualEncoder, pixels: np.ndarray) -> dict[str, str | float | bool | None]:
+def score_film(model: ClipModel, pixels: np.ndarray) -> dict[str, str | float | bool | None]:
     """Mean logit of the normal prompts, the strongest finding, and where its heat map peaks in the film."""
     square, geometry = model.preprocess.fit(pixels)
     store = PixelStore(("film",), square[None], (geometry,))

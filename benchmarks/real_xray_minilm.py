@@ -74,7 +74,7 @@ def fit_image_tower(
                 group["lr"] = rate
             squares = augment(material.store.batch(batch.images), changes, (config.seed, epoch, number))
             with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported()):
-                logits = batch_logits(model, squares, batch, numbers, mask)
+                (logits,) = batch_logits(model, squares, batch, numbers, mask)
                 uncertain = torch.from_numpy(batch.uncertain)
                 loss = loss_of(logits, torch.from_numpy(batch.normal), uncertain=uncertain)
             optimizer.zero_grad(set_to_none=True)

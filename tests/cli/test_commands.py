@@ -23,7 +23,7 @@ from offclip.models import load_model, save_model
 from offclip.training import TrainConfig
 
 COMMANDS = [
-    ["demo"], ["label"], ["train"], ["evaluate"], ["verify"], ["env"],
+    ["demo"], ["label"], ["train"], ["evaluate"], ["convert"], ["verify"], ["env"],
     ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
     ["data", "info"], ["data", "shard"],
     ["models", "list"], ["models", "show"],
@@ -247,7 +247,7 @@ def test_fences(capsys):
 
 
 def test_ctrl_c_inside_typer_is_told_too(monkeypatch, capsys):
-    def interrupt(_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("offclip.cli.verify.run_verify", interrupt)

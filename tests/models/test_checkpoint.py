@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from offclip.errors import CheckpointError
+from offclip.images.preprocess import Preprocess
 from offclip.models import load_model, save_model
 from offclip.models.checkpoint import read_card
 
@@ -101,6 +102,10 @@ def test_a_card_that_is_no_card(folder, text):
         lambda card: card.pop("sha256"),
         lambda card: card.update(sha256=["weights.safetensors"]),
         lambda card: card["sha256"].pop("tokenizer.json"),
+        lambda card: card["sha256"].pop("weights.safetensors"),
+        lambda card: card["sha256"].update({"/dev/zero": ""}),
+        lambda card: card.update(preprocess=3),
+        lambda card: card["preprocess"].update(mean="0.5"),
         lambda card: card.pop("config"),
         lambda card: card.pop("max_tokens"),
         lambda card: card["config"].update(unknown_field=1),
@@ -113,6 +118,28 @@ def test_a_card_that_describes_no_model(folder, change):
     with pytest.raises(CheckpointError, match="does not describe a model") as caught:
         load_model(folder)
     assert caught.value.remedy
+
+
+def test_an_architecture_that_is_not_known(folder):
+    change_card(folder, lambda card: card.update(architecture="transporter"))
+    with pytest.raises(CheckpointError, match="unknown architecture 'transporter'") as caught:
+        load_model(folder)
+    assert "dual-encoder, carzero" in caught.value.remedy
+
+
+def test_the_preprocessing_of_the_card_is_the_one_that_is_used(folder):
+    assert load_model(folder).preprocess == Preprocess(size=32)
+    change_card(folder, lambda card: card["preprocess"].update(mean=0.25, geometry="carzero"))
+    assert load_model(folder).preprocess == Preprocess(size=32, mean=0.25, geometry="carzero")
+    change_card(folder, lambda card: card["preprocess"].pop("geometry"))  # as before there were two
+    assert load_model(folder).preprocess == Preprocess(size=32, mean=0.25)
+    change_card(folder, lambda card: card.pop("preprocess"))
+    assert load_model(folder).preprocess == Preprocess(size=32)
+
+
+def test_half_precision_is_loaded_as_float32(folder):
+    replace_weights(folder, lambda tensors: tensors.update({n: t.half() for n, t in tensors.items()}))
+    assert {parameter.dtype for parameter in load_model(folder).parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(

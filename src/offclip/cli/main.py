@@ -202,14 +202,56 @@ def evaluate(
 
 
 @app.command()
-def verify(model: Annotated[Path, typer.Argument(help="Run or model folder.")]) -> None:
-    """Check a model's files, hashes and tensors, and that it computes.
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Published file of CARZero or OFF-CLIP: .ckpt, .pt, .pth or .safetensors.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or file with vocab.txt or tokenizer.json, or an id on the Hugging Face hub.",
+            show_default="none; the model takes no text",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="carzero or offclip.", show_default="as the file's layout says")
+    ] = None,
+    text_preset: Annotated[
+        str, typer.Option(help="carzero, as published; or corrected, which keeps decimals and single words.")
+    ] = "carzero",
+    max_gib: Annotated[float, typer.Option(min=0, help="Refuse a larger file.")] = 4.0,
+) -> None:
+    """Convert published weights into a model folder. Nothing that stands in the file is executed.
+
+    Example: [bold]offclip convert CARZero.ckpt --tokenizer BioClinicalMPBERT --out models/carzero[/bold]
+    """
+    from offclip.cli.convert import run_convert
+
+    run_convert(checkpoint, out, tokenizer, name, text_preset, max_gib)
+
+
+@app.command()
+def verify(
+    model: Annotated[
+        Path | None, typer.Argument(help="Run or model folder.", show_default="the installation itself")
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="Compute CARZero at its published size too: 2 GB, half a minute or more."
+        ),
+    ] = False,
+) -> None:
+    """Check a model: files, preprocessing, and that it computes; or this installation, against known numbers.
+
+    The exit code is 0 when all checks passed, 1 when one failed, 2 when the folder holds no whole model.
 
     Example: [bold]offclip verify runs/first[/bold]
     """
     from offclip.cli.verify import run_verify
 
-    run_verify(model)
+    run_verify(model, full=full)
 
 
 @app.command()

@@ -7,12 +7,12 @@ import numpy as np
 from offclip.data.loader import PixelStore
 from offclip.data.sampling import Pairs
 from offclip.evaluation.ranks import auc
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 from offclip.zeroshot.prompts import NORMAL_PROMPTS
 from offclip.zeroshot.score import score_images
 
 
-def early_metrics(model: DualEncoder, store: PixelStore, pairs: Pairs) -> dict[str, float]:
+def early_metrics(model: ClipModel, store: PixelStore, pairs: Pairs) -> dict[str, float]:
     """Normal AUC by the paper's prompt and by the worst prompt, on the validation studies.
 
     Truth is the pair label that the labeller gave the report; uncertain studies are left out. Returns

@@ -1,23 +1,129 @@
-"""Heat maps of chosen images for chosen prompts."""
+"""Heat maps of chosen images for chosen prompts: one interface for every kind of model and of map.
+
+- `similarity`: what each cell adds to the cosine, of models that compare vectors.
+- `attention`: where the sentence looked, of models with cross-attention; CARZero's own map.
+- `gradient-attention`: where looking raised the logit, of CARZero.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from offclip.data.loader import PixelStore
-from offclip.models.interface import ClipModel
+from offclip.errors import ConfigError, InputError
+from offclip.models.carzero.heat_maps import gradient_attention
+from offclip.models.carzero.model import CarZero
+from offclip.models.dual_encoder import DualEncoder
+from offclip.models.heads import CrossAttentionHead
+from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
+
+Maps = Callable[[ImageFeatures, TextFeatures], Tensor]
+
+
+def map_methods(model: ClipModel) -> Mapping[str, Maps]:
+    """The kinds of heat map that a model has, the one it is known for first.
+
+    Example:
+        >>> from offclip.models.carzero.config import CarZeroConfig
+        >>> list(map_methods(CarZero(CarZeroConfig.tiny())))
+        ['attention', 'gradient-attention']
+    """
+    if isinstance(model, CarZero):
+        return {"attention": model.heat_map, "gradient-attention": partial(gradient_attention, model)}
+    if isinstance(model, DualEncoder) and isinstance(model.head, CrossAttentionHead):
+        return {"attention": model.heat_map}
+    return {"similarity": model.heat_map}
+
+
+def map_method(model: ClipModel, method: str | None = None) -> Maps:
+    """One kind of heat map of a model: from features to (B, T, rows, columns).
+
+    Args:
+        model: The model.
+        method: Its name; None for the one that the model is known for.
+
+    Raises:
+        ConfigError: The model has no such map; the message lists those it has.
+    """
+    methods = map_methods(model)
+    if method is None:
+        return next(iter(methods.values()))
+    if method not in methods:
+        raise ConfigError(
+            f"This model has no heat map {method!r}.", f"It has: {', '.join(methods)}; choose one of them."
+        )
+    return methods[method]
 
 
 @torch.inference_mode()
 def heat_maps(
-    model: ClipModel, store: PixelStore, rows: Sequence[int], prompts: Sequence[str], batch_size: int = 64
+    model: ClipModel,
+    store: PixelStore,
+    rows: Sequence[int],
+    prompts: Sequence[str],
+    batch_size: int = 64,
+    method: str | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (row, maps (T, h, w) float32) for each of the given rows of the store."""
+    """Yields (row, maps (T, h, w) float32) for each of the given rows of the store.
+
+    The maps lie on the model's square; `Letterbox.map_to_original` and `pointing.point` take them to the
+    image.
+
+    Args:
+        model: In evaluation mode.
+        store: Preprocessed images.
+        rows: Which of them.
+        prompts: T sentences.
+        batch_size: Images at a time.
+        method: Kind of map, see `map_methods`; None for the one that the model is known for.
+
+    Raises:
+        ConfigError: The model has no such map.
+    """
+    maps = map_method(model, method)
     text = model.embed_texts(prompts)
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]
         image = model.encode_image(model.preprocess.normalise(store.batch(chosen).to(model.device)))
-        yield from zip(chosen, model.heat_map(image, text).float().cpu().numpy(), strict=True)
+        yield from zip(chosen, maps(image, text).float().cpu().numpy(), strict=True)
+
+
+@torch.inference_mode()
+def maps_of_image(
+    model: ClipModel,
+    pixels: np.ndarray,
+    prompts: Sequence[str],
+    method: str | None = None,
+    aspect: float = 1.0,
+) -> np.ndarray:
+    """Heat maps of one image, in its own pixels.
+
+    Args:
+        model: In evaluation mode.
+        pixels: (H, W) uint8 grey, as read from the file.
+        prompts: T sentences.
+        method: Kind of map, see `map_methods`; None for the one that the model is known for.
+        aspect: Height of a pixel divided by its width.
+
+    Returns:
+        (T, H, W) float32. Pixels that the model was not shown are NaN: CARZero cuts a border off.
+
+    Raises:
+        ConfigError: The model has no such map.
+        InputError: The pixels are no 8-bit grey image.
+    """
+    if pixels.ndim != 2 or pixels.dtype != np.uint8 or not pixels.size:
+        raise InputError(
+            f"Pixels of shape {pixels.shape} and type {pixels.dtype}.", "Give (height, width) of 8-bit grey."
+        )
+    maps = map_method(model, method)
+    square, geometry = model.preprocess.fit(pixels, aspect)
+    squares = torch.from_numpy(square).unsqueeze(0).to(model.device)
+    image = model.encode_image(model.preprocess.normalise(squares))
+    found = maps(image, model.embed_texts(prompts))[0].float().cpu().numpy()
+    return np.stack([geometry.map_to_original(heat_map, outside=np.nan) for heat_map in found])

@@ -8,6 +8,7 @@ Example:
 """
 
 from offclip.losses.info_nce import abnormal_infonce_loss, info_nce_loss, multi_positive_loss
+from offclip.losses.matrices import averaged, carzero_loss, symmetrised
 from offclip.losses.modules import (
     AbnormalInfoNceLoss,
     InfoNceLoss,
@@ -16,7 +17,7 @@ from offclip.losses.modules import (
     OffDiagonalLoss,
     SigLipLoss,
 )
-from offclip.losses.off_clip import OffClipTerms, off_clip_loss, off_clip_terms, symmetrised
+from offclip.losses.off_clip import OffClipTerms, off_clip_loss, off_clip_terms
 from offclip.losses.sigmoid import Weighting, off_diagonal_loss, siglip_loss
 from offclip.losses.targets import contrasted_cells, identical_cells, known_cells, target_matrix
 
@@ -30,6 +31,8 @@ __all__ = [
     "SigLipLoss",
     "Weighting",
     "abnormal_infonce_loss",
+    "averaged",
+    "carzero_loss",
     "contrasted_cells",
     "identical_cells",
     "info_nce_loss",

@@ -1,11 +1,10 @@
 """The OFF-CLIP objective: off-diagonal term plus InfoNCE among the abnormal pairs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from offclip.losses.checks import check_logits, check_weight
+from offclip.losses.checks import check_weight
 from offclip.losses.info_nce import abnormal_infonce_loss
 from offclip.losses.sigmoid import OFF_DIAGONAL_BIAS, Weighting, off_diagonal_loss
 
@@ -112,40 +111,3 @@ def off_clip_loss(
         off_diagonal_bias=off_diagonal_bias,
         weighting=weighting,
     ).total
-
-
-def symmetrised(
-    loss: Callable[..., Tensor],
-    image_to_text: Tensor,
-    text_to_image: Tensor,
-    normal: Tensor,
-    uncertain: Tensor | None = None,
-    identical: Tensor | None = None,
-) -> Tensor:
-    """The mean of a loss over the two logit matrices of a cross-attention model.
-
-    Args:
-        loss: A module of this package, or a function called as
-            `loss(logits, normal, uncertain=..., identical=...)`.
-        image_to_text: Logits (N, N); rows images, columns texts.
-        text_to_image: Logits (N, N); rows texts, columns images. It is transposed before the loss sees it.
-        normal: Normal flags, (N,) bool.
-        uncertain: Uncertain flags, (N,) bool.
-        identical: Cells of verbatim-equal text, (N, N) bool; rows images, columns texts.
-
-    Returns:
-        The loss, a scalar. CARZero adds the two InfoNCE values instead: its loss is twice this one.
-
-    Raises:
-        InputError: `text_to_image` is not a non-empty square float matrix, or `loss` raises it.
-
-    Example:
-        >>> import torch
-        >>> logits, normal = torch.randn(4, 4), torch.tensor([True, True, False, False])
-        >>> bool(symmetrised(off_clip_loss, logits, logits.T, normal) == off_clip_loss(logits, normal))
-        True
-    """
-    check_logits(text_to_image)
-    matrices = (image_to_text, text_to_image.T)
-    first, second = (loss(matrix, normal, uncertain=uncertain, identical=identical) for matrix in matrices)
-    return (first + second) / 2

@@ -5,25 +5,37 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
+from safetensors.torch import load_file
 from safetensors.torch import save as dump_safetensors
+from torch import Tensor
 
 from offclip.data.files import atomic_path
-from offclip.errors import CheckpointError, ConfigError
-from offclip.models.dual_encoder import DualEncoder, DualEncoderConfig
-from offclip.models.tokenizer import TextTokenizer
+from offclip.errors import CheckpointError, ConfigError, InputError
+from offclip.images.preprocess import Preprocess
+from offclip.models.carzero.tokenizer import NoTokenizer
+from offclip.models.interface import ClipModel
+from offclip.models.kinds import KINDS, kind_of
 from offclip.version import __version__
 
 FORMAT = 1
 INTENDED_USE = "Research only. Not a medical device; not validated for clinical use."
+NO_LICENCE = "not stated by the person who trained it"
+WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json", "card.json"
 
 
 def save_model(
-    model: DualEncoder, folder: str | Path, training: dict[str, Any] | None = None
+    model: ClipModel,
+    folder: str | Path,
+    training: dict[str, Any] | None = None,
+    *,
+    licence: str = NO_LICENCE,
+    source: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes a model folder; the card is written last, so a folder without one is no model.
 
@@ -31,6 +43,8 @@ def save_model(
         model: The model.
         folder: Where to; made if missing.
         training: What the card says about the training: recipe, data, results.
+        licence: What the card says about the licence of the weights.
+        source: Where converted weights come from.
 
     Returns:
         The card.
@@ -39,34 +53,32 @@ def save_model(
         CheckpointError: The disk is full or the folder not writable.
     """
     folder = Path(folder)
-    weights = dump_safetensors(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    )
-    tokenizer = model.tokenizer.to_json().encode()
+    kind = kind_of(model)
+    content = {WEIGHTS: _weights(model)}
+    if not isinstance(model.tokenizer, NoTokenizer):
+        content[TOKENIZER] = model.tokenizer.to_json().encode()
     card = {
         "format": FORMAT,
         "offclip_version": __version__,
-        "architecture": "dual-encoder",
-        "config": dataclasses.asdict(model.config),
+        "architecture": kind,
+        "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "preprocess": dataclasses.asdict(model.preprocess),
         "max_tokens": model.tokenizer.max_tokens,
+        **KINDS[kind].fields(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "licence": "not stated by the person who trained it",
+        "licence": licence,
         "intended_use": INTENDED_USE,
         "training": training or {},
-        "sha256": {
-            "weights.safetensors": hashlib.sha256(weights).hexdigest(),
-            "tokenizer.json": hashlib.sha256(tokenizer).hexdigest(),
-        },
+        **({"source": source} if source else {}),
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in content.items()},
     }
-    card_bytes = (json.dumps(card, indent=2) + "\n").encode()
-    for name, content in (
-        ("weights.safetensors", weights),
-        ("tokenizer.json", tokenizer),
-        ("card.json", card_bytes),
-    ):
+    content[CARD] = (json.dumps(card, indent=2) + "\n").encode()
+    for name, data in content.items():
         with atomic_path(folder / name, CheckpointError) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(data)
+    if TOKENIZER not in content:
+        with suppress(OSError):
+            (folder / TOKENIZER).unlink()  # of an earlier model; this card does not know it
     return card
 
 
@@ -78,7 +90,7 @@ def model_folder(path: str | Path) -> Path:
     """
     path = Path(path)
     for folder in (path, path / "model"):
-        if (folder / "card.json").is_file():
+        if (folder / CARD).is_file():
             return folder
     unfinished = (path / "config.json").is_file()
     raise CheckpointError(
@@ -93,18 +105,21 @@ def read_card(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: There is none, or it is not readable.
     """
-    file = model_folder(path) / "card.json"
+    file = model_folder(path) / CARD
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: not readable JSON ({error}).", "Copy the folder again.") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise CheckpointError(f"{file}: unknown format.", f"offclip {__version__} reads format {FORMAT}.")
     return card
 
 
-def load_model(path: str | Path) -> DualEncoder:
+def load_model(path: str | Path) -> ClipModel:
     """Loads a model in evaluation mode, after its hashes and keys were checked.
+
+    The weights are mapped from the file: they take memory as they are used, once, and the file must stay as
+    it is. A write into them stays in memory.
 
     Args:
         path: A model folder, or a run folder.
@@ -113,15 +128,39 @@ def load_model(path: str | Path) -> DualEncoder:
         CheckpointError: A file is missing, changed, cut off, or does not fit the card.
     """
     folder, card = model_folder(path), read_card(path)
+    kind = KINDS.get(str(card.get("architecture")))
+    if kind is None:
+        raise CheckpointError(
+            f"{folder}: unknown architecture {card.get('architecture')!r}.",
+            f"offclip {__version__} knows: {', '.join(KINDS)}.",
+        )
     try:
-        content = {name: _read_verified(folder / name, digest) for name, digest in card["sha256"].items()}
-        tokenizer = TextTokenizer.from_json(content["tokenizer.json"].decode(), card["max_tokens"])
-        model = DualEncoder(DualEncoderConfig(**card["config"]), tokenizer)
-        state = load_safetensors(content["weights.safetensors"])
-    except (KeyError, TypeError, AttributeError, ValueError, SafetensorError, ConfigError) as error:
+        hashes = dict(card["sha256"])
+        if WEIGHTS not in hashes or not hashes.keys() <= {WEIGHTS, TOKENIZER}:
+            raise KeyError(f"sha256 of {', '.join(map(str, hashes)) or 'nothing'}")
+        for name, digest in hashes.items():
+            _verify(folder / name, digest)
+        tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8") if TOKENIZER in hashes else None
+        with torch.device("meta"):  # no memory and no random numbers for weights that are loaded next
+            model = kind.build(card, tokenizer)
+        if "preprocess" in card:  # the first cards had none
+            model.preprocess = _preprocess(card["preprocess"], model.preprocess)
+        state = load_file(folder / WEIGHTS)
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        SafetensorError,
+        ConfigError,
+        InputError,
+        RuntimeError,  # torch's word for sizes that no tensor can have
+    ) as error:
         raise CheckpointError(
             f"{folder}: the card does not describe a model ({error}).", "Copy it again."
         ) from error
+    if isinstance(model.tokenizer, NoTokenizer):
+        model.tokenizer.place = f"{folder}: this model"
     expected = model.state_dict()
     wrong = sorted(set(expected) ^ set(state)) or [n for n in expected if expected[n].shape != state[n].shape]
     if wrong:
@@ -129,17 +168,40 @@ def load_model(path: str | Path) -> DualEncoder:
             f"{folder}: {len(wrong)} tensors do not fit the card, such as {wrong[0]}.",
             "Use the card of these weights.",
         )
-    model.load_state_dict(state)
+    model.load_state_dict({n: _laid_out(state[n], expected[n]) for n in expected}, assign=True)
     return model.eval()
 
 
-def _read_verified(file: Path, digest: str) -> bytes:
+def _weights(model: ClipModel) -> bytes:
+    return dump_safetensors(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    )
+
+
+def _preprocess(fields: dict[str, Any], own: Preprocess) -> Preprocess:
+    stored = dataclasses.replace(own, **fields)
+    if stored.size != own.size or stored.geometry not in ("letterbox", "carzero"):
+        raise ValueError(f"preprocess {fields}")
+    if not all(isinstance(value, float | int) for value in (stored.mean, stored.std)) or stored.std <= 0:
+        raise ValueError(f"preprocess {fields}")
+    return stored
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor in the type and memory order of another one; the file has one order only."""
+    tensor = tensor.to(like.dtype)
+    if tensor.stride() == like.stride():
+        return tensor
+    return torch.empty_strided(like.shape, like.stride(), dtype=tensor.dtype).copy_(tensor)
+
+
+def _verify(file: Path, digest: str) -> None:
     if not file.is_file():
         raise CheckpointError(f"{file}: missing.", "Copy the whole folder.")
     try:
-        content = file.read_bytes()
+        with file.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error}).", "Check its permissions.") from error
-    if hashlib.sha256(content).hexdigest() != digest:
+    if found != digest:
         raise CheckpointError(f"{file}: its SHA-256 is not the one on the card.", "Copy the folder again.")
-    return content

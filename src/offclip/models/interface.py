@@ -7,14 +7,14 @@ tower, a published checkpoint and somebody else's CLIP are interchangeable.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from offclip.images.preprocess import Preprocess
-from offclip.models.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,29 @@ class TextFeatures:
     mask: Tensor
 
 
+class Tokenizer(Protocol):
+    """From text to ids. A model without one has a tokenizer that says so when it is asked.
+
+    Attributes:
+        max_tokens: Longer texts are cut here.
+    """
+
+    max_tokens: int
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of different ids."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Two int64 tensors (T, L): ids, and the attention mask (1 token, 0 padding)."""
+        ...
+
+    def to_json(self) -> str:
+        """The tokenizer as JSON, in the format of the tokenizers library."""
+        ...
+
+
 class ClipModel(nn.Module, ABC):
     """A model that compares chest X-rays with sentences.
 
@@ -56,7 +79,7 @@ class ClipModel(nn.Module, ABC):
     """
 
     preprocess: Preprocess
-    tokenizer: TextTokenizer
+    tokenizer: Tokenizer
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
@@ -73,6 +96,14 @@ class ClipModel(nn.Module, ABC):
         Returns:
             (B, T) logits; a higher logit means that the sentence fits the image better.
         """
+
+    def training_logits(self, image: ImageFeatures, text: TextFeatures) -> tuple[Tensor, ...]:
+        """The logit matrices that a loss is applied to and averaged over.
+
+        Returns:
+            One or more of (B, T); `similarity` alone, unless a model compares in several ways.
+        """
+        return (self.similarity(image, text),)
 
     @abstractmethod
     def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
@@ -92,3 +123,8 @@ class ClipModel(nn.Module, ABC):
         """Tokenises and encodes T texts."""
         input_ids, attention_mask = self.tokenizer(texts)
         return self.encode_text(input_ids.to(self.device), attention_mask.to(self.device))
+
+    def scorer(self, prompts: Sequence[str]) -> Callable[[ImageFeatures], Tensor]:
+        """Encodes T texts once, and returns what compares images with them, again and again: (B, T)."""
+        text = self.embed_texts(prompts)
+        return lambda image: self.similarity(image, text)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from offclip.data.loader import PixelStore
 from offclip.data.sampling import Batch, EpochSampler, Pairs
 from offclip.errors import ConfigError, DataError
-from offclip.losses import identical_cells
+from offclip.losses import averaged, identical_cells
 from offclip.models.checkpoint import load_model, save_model
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 from offclip.models.registry import architecture, build_model
 from offclip.models.tokenizer import TextTokenizer
 from offclip.training.augment import augment, make_augmentation
@@ -44,7 +44,7 @@ class StepReport:
     images_per_s: float
 
 
-Validate = Callable[[DualEncoder, PixelStore, Pairs], dict[str, float]]
+Validate = Callable[[ClipModel, PixelStore, Pairs], dict[str, float]]
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
     validate: Validate | None = None,
     on_step: Callable[[StepReport], None] | None = None,
     on_image: Callable[[int, int], None] | None = None,
-) -> DualEncoder:
+) -> ClipModel:
     """Trains a CLIP model on a study table; the same call resumes a run that was stopped.
 
     A resumed run ends with the same weights as one that was never stopped, because every draw is a
@@ -110,9 +110,11 @@ def train(
                     squares = augment(squares, augmentation, (config.seed, epoch, number))
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, steps, config)
+                # So that dropout, too, is the same in a run that was resumed.
+                torch.manual_seed(hash((config.seed, epoch, number)) & 0x7FFF_FFFF_FFFF_FFFF)
                 with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                    logits = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
-                    loss = loss_of(logits, **_flags(batch, config.mask_identical, device))
+                    matrices = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
+                    loss = averaged(loss_of, matrices, **_flags(batch, config.mask_identical, device))
                 value = _finite(loss, step)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -155,14 +157,14 @@ def fingerprint_of_table(studies_path: str | Path) -> str:
 
 
 def batch_logits(
-    model: DualEncoder, squares: Tensor, batch: Batch, token_ids: Tensor, token_mask: Tensor
-) -> Tensor:
-    """(B, B) logits of a batch; a text that several studies share is encoded once."""
+    model: ClipModel, squares: Tensor, batch: Batch, token_ids: Tensor, token_mask: Tensor
+) -> tuple[Tensor, ...]:
+    """The (B, B) logit matrices of a batch; a text that several studies share is encoded once."""
     texts, column = torch.unique(torch.from_numpy(batch.texts).to(token_ids.device), return_inverse=True)
     length = int(token_mask[texts].sum(dim=1).max())
     text = model.encode_text(token_ids[texts, :length], token_mask[texts, :length])
     image = model.encode_image(model.preprocess.normalise(squares))
-    return model.similarity(image, text)[:, column]
+    return tuple(matrix[:, column] for matrix in model.training_logits(image, text))
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

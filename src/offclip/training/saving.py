@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 import torch
 
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 from offclip.training.state import Progress, RunFolder
 
 
 @contextmanager
 def saving(
-    run: RunFolder, model: DualEncoder, optimizer: torch.optim.Optimizer, every_s: float
+    run: RunFolder, model: ClipModel, optimizer: torch.optim.Optimizer, every_s: float
 ) -> Iterator[Callable[..., None]]:
     """Yields `keep(progress)`, to be called between steps: it saves now and then, and after Ctrl-C.
 

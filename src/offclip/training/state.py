@@ -18,7 +18,7 @@ import torch
 
 from offclip.data.files import atomic_path
 from offclip.errors import CheckpointError
-from offclip.models.dual_encoder import DualEncoder
+from offclip.models.interface import ClipModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class RunFolder:
         with atomic_path(self.path / name, CheckpointError) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
-    def save(self, progress: Progress, model: DualEncoder, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, progress: Progress, model: ClipModel, optimizer: torch.optim.Optimizer) -> None:
         """Saves everything that is needed to go on.
 
         Raises:
@@ -103,7 +103,7 @@ class RunFolder:
         with atomic_path(self._state, CheckpointError) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def restore(self, model: DualEncoder, optimizer: torch.optim.Optimizer) -> Progress:
+    def restore(self, model: ClipModel, optimizer: torch.optim.Optimizer) -> Progress:
         """Loads the last saved state into model and optimiser; without one, the run starts at the beginning.
 
         Raises:

@@ -59,13 +59,13 @@ def score_images(
         raise InputError("The model is in training mode.", "Call model.eval() first.")
     if len(set(prompts)) != len(prompts):
         raise InputError("A prompt stands in the list twice.", "Give every prompt once.")
-    text = model.embed_texts(prompts)
+    compare = model.scorer(prompts)
     logits, embeddings = [], []
     total = len(store.image_ids)
     for start in range(0, total, batch_size):
         squares = store.batch(range(start, min(start + batch_size, total))).to(model.device)
         image = model.encode_image(model.preprocess.normalise(squares))
-        logits.append(model.similarity(image, text).float().cpu())
+        logits.append(compare(image).float().cpu())
         embeddings.append(torch.nn.functional.normalize(image.pooled.float(), dim=-1).cpu())
         if on_progress:
             on_progress(min(start + batch_size, total), total)

@@ -1,0 +1,1 @@
+"""CARZero and OFF-CLIP: the published cross-attention model, for its published weights."""
