@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from offclip.data.stream import Batch, ImageRef, stream_squares
+from offclip.data.stream import Batch, ImageRef, Square, read_squares, stream_squares
 from offclip.errors import InputError
+from offclip.images.film import ReadOptions
 from offclip.images.preprocess import Preprocess
 
 
@@ -85,3 +87,19 @@ def test_a_stream_can_be_read_again(refs):
     assert [batch.image_ids for batch in stream] == [batch.image_ids for batch in stream]
     with pytest.raises(InputError, match="batch of 0"):
         stream_squares(refs, Preprocess(16), 0)
+
+
+def test_model_says_how_grey_values_are_scaled(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((8, 8), 0x7F00, np.uint16)).save(path)
+    images = [ImageRef("a", path)]
+    # CARZero keeps the high byte of 16 bits, the standard scale rounds down v / 257.
+    for preprocess, wanted in ((Preprocess(8), 0x7F00 // 257), (Preprocess(8, grey="carzero"), 0x7F)):
+        (square,) = read_squares(images, preprocess, workers=1)
+        assert isinstance(square, Square)
+        assert np.unique(square.pixels).tolist() == [wanted]
+    (square,) = read_squares(
+        images, Preprocess(8, grey="carzero"), ReadOptions(policy="full-range"), workers=1
+    )
+    assert isinstance(square, Square)
+    assert square.pixels[0, 0] == 0x7F00 // 257

@@ -51,7 +51,7 @@ def load_pixels(
     images: Sequence[ImageRef],
     preprocess: Preprocess,
     *,
-    options: ReadOptions = ReadOptions(),
+    options: ReadOptions | None = None,
     workers: int | None = None,
     spill: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -61,7 +61,7 @@ def load_pixels(
     Args:
         images: What to read.
         preprocess: Brings an image to the model's square.
-        options: How files are read, and what they may cost.
+        options: How files are read, and what they may cost; as the model wants it by default.
         workers: Most processes that decode; the cores that there are by default.
         spill: File that holds the pixels when they need more than 4 GiB of memory; without one they
             must fit.

@@ -67,7 +67,7 @@ class Batch:
 def read_squares(
     images: Iterable[ImageRef],
     preprocess: Preprocess,
-    options: ReadOptions = ReadOptions(),
+    options: ReadOptions | None = None,
     *,
     workers: int | None = None,
     ahead: int | None = None,
@@ -77,7 +77,7 @@ def read_squares(
     Args:
         images: What to read; asked for only as far as is read ahead.
         preprocess: Brings an image to the model's square, in the process that reads it.
-        options: How files are read, and what they may cost.
+        options: How files are read, and what they may cost; as the model wants it by default.
         workers: Most processes; the cores that there are by default.
         ahead: Most squares that are read ahead.
 
@@ -91,7 +91,7 @@ def read_squares(
             order.append(image)
             yield image.path
 
-    with DecoderPool(workers, options, preprocess, ahead=ahead) as pool:
+    with DecoderPool(workers, options or preprocess.read_options(), preprocess, ahead=ahead) as pool:
         for result in pool.map(paths()):
             image = order.pop(0)
             if isinstance(result, ImageError) or result.geometry is None:
@@ -108,7 +108,7 @@ class SquareStream:
         images: What to read, in this order.
         preprocess: Brings an image to the model's square.
         batch_size: Images a batch; the last may be smaller.
-        options: How files are read, and what they may cost.
+        options: How files are read, and what they may cost; as the model wants it by default.
         workers: Most processes; the cores that there are by default.
 
     Attributes:
@@ -121,7 +121,7 @@ class SquareStream:
         images: Iterable[ImageRef],
         preprocess: Preprocess,
         batch_size: int,
-        options: ReadOptions = ReadOptions(),
+        options: ReadOptions | None = None,
         workers: int | None = None,
     ) -> None:
         if batch_size < 1:
@@ -186,7 +186,7 @@ def stream_squares(
     preprocess: Preprocess,
     batch_size: int,
     *,
-    options: ReadOptions = ReadOptions(),
+    options: ReadOptions | None = None,
     workers: int | None = None,
 ) -> SquareStream:
     """Batches of squares that are decoded while the model works; see `SquareStream`.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
+from offclip.images.film import GreyPolicy, ReadOptions
 from offclip.images.geometry import Letterbox
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Preprocess:
         std: Divisor after the mean is taken off.
         geometry: `"letterbox"` shows the whole image with its true proportions; `"carzero"` resizes to 8/7 of
             the square and cuts the border off, as `Letterbox.carzero` says.
+        grey: How the grey values of files are scaled for this model, see `ReadOptions.policy`.
 
     Example:
         >>> import torch
@@ -39,6 +41,7 @@ class Preprocess:
     mean: float = 0.5
     std: float = 0.25
     geometry: Literal["letterbox", "carzero"] = "letterbox"
+    grey: GreyPolicy = "standard"
 
     @classmethod
     def carzero(cls) -> Preprocess:
@@ -46,7 +49,11 @@ class Preprocess:
 
         One channel is kept; they give three equal ones.
         """
-        return cls(size=224, mean=0.4978, std=0.2449, geometry="carzero")
+        return cls(size=224, mean=0.4978, std=0.2449, geometry="carzero", grey="carzero")
+
+    def read_options(self) -> ReadOptions:
+        """How files are read for the model, as far as the model says."""
+        return ReadOptions(policy=self.grey)
 
     def fit(self, pixels: np.ndarray, aspect: float = 1.0) -> tuple[np.ndarray, Letterbox]:
         """Resizes an 8-bit grey image, and pads it with black or crops it to the square.

@@ -83,7 +83,13 @@ def test_the_card_says_where_the_weights_are_from(file, tmp_path):
         "unused_tensors": 214 - len(load_file(tmp_path / "one" / "weights.safetensors")),
         "dtypes": ["float32"],
     }
-    assert card["preprocess"] == {"size": 64, "mean": 0.4978, "std": 0.2449, "geometry": "carzero"}
+    assert card["preprocess"] == {
+        "size": 64,
+        "mean": 0.4978,
+        "std": 0.2449,
+        "geometry": "carzero",
+        "grey": "carzero",
+    }
     for name in ("card.json", "weights.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
