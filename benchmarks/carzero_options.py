@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from carzero_setup import SALT, Bench, in_turns, make_texts
+from carzero_setup import SALT, Bench, Row, in_turns, make_texts
 from offclip.models.carzero.encoding import encode_tokens
 from offclip.models.carzero.fast import FastFusion
 from offclip.models.carzero.fixture import PUBLISHED_PROMPTS, TINY_PROMPTS, make_prompts
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import PRECISIONS, Scorer, ScoringOptions
-
-if TYPE_CHECKING:
-    from carzero_scoring import Row
 
 
 @torch.inference_mode()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -22,7 +21,7 @@ import torch
 from carzero_memory import DifferentError, measure_memory
 from carzero_options import compile_row, option_rows
 from carzero_reference import fuse, slots
-from carzero_setup import Bench, first_images, in_turns, machine, make_bench, make_texts, table
+from carzero_setup import Bench, Row, first_images, in_turns, machine, make_bench, make_texts, table
 from offclip.models.carzero.config import CarZeroConfig
 from offclip.models.carzero.fast import FastFusion
 from offclip.models.carzero.folded import fold_queries
@@ -40,30 +39,6 @@ REQUIRED = {
 MEMORY_LIMIT = 1800  # MB, 192 prompts at batch 8
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """CPU-seconds an image of one step both ways.
-
-    Attributes:
-        step: What is measured.
-        prompts: T; 0 where it does not matter.
-        plain, fast: Seconds.
-        difference: Largest difference of the logits.
-    """
-
-    step: str
-    prompts: int
-    plain: float
-    fast: float
-    difference: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster."""
-        return self.plain / self.fast
-
-
-@torch.inference_mode()
 def measure_exact(bench: Bench, prompts: tuple[int, ...], repeats: int) -> list[Row]:
     """The exact way against the plain one.
 

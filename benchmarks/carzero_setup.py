@@ -24,6 +24,30 @@ _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """CPU-seconds an image of one step both ways.
+
+    Attributes:
+        step: What is measured.
+        prompts: T; 0 where it does not matter.
+        plain, fast: Seconds.
+        difference: Largest difference of the logits.
+    """
+
+    step: str
+    prompts: int
+    plain: float
+    fast: float
+    difference: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster."""
+        return self.plain / self.fast
+
+
+@torch.inference_mode()
+@dataclass(frozen=True, slots=True)
 class Bench:
     """The model and what it scores.
 
