@@ -39,6 +39,7 @@ REQUIRED = {
 MEMORY_LIMIT = 1800  # MB, 192 prompts at batch 8
 
 
+@torch.inference_mode()
 def measure_exact(bench: Bench, prompts: tuple[int, ...], repeats: int) -> list[Row]:
     """The exact way against the plain one.
 

@@ -46,7 +46,6 @@ class Row:
         return self.plain / self.fast
 
 
-@torch.inference_mode()
 @dataclass(frozen=True, slots=True)
 class Bench:
     """The model and what it scores.
