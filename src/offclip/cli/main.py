@@ -191,6 +191,13 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
     split: Annotated[str, typer.Option(help="Split that is reported.")] = "test",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of CARZero: fp32, int8-towers, bf16-towers or bf16.", show_default="fp32"),
+    ] = None,
+    prompt_cache: Annotated[
+        Path | None, typer.Option(help="Of CARZero: folder that keeps encoded prompts.")
+    ] = None,
 ) -> None:
     """Measure zero-shot classification and grounding of a trained model.
 
@@ -198,7 +205,7 @@ def evaluate(
     """
     from offclip.cli.evaluate import run_evaluate
 
-    run_evaluate(run, data, out, split)
+    run_evaluate(run, data, out, split, precision, prompt_cache)
 
 
 @app.command()

@@ -14,11 +14,14 @@ import polars as pl
 
 from offclip.data.files import Skipped, atomic_path, write_csv, write_skipped
 from offclip.data.loader import PixelStore, load_pixels
-from offclip.errors import DataError
+from offclip.errors import ConfigError, DataError
 from offclip.evaluation.classification import Classification, classify, evaluation_prompts
 from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
 from offclip.grounding.maps import heat_maps
 from offclip.grounding.pointing import Box, point
+from offclip.models.carzero.model import CarZero
+from offclip.models.carzero.precision import with_options
+from offclip.models.carzero.scoring import ScoringOptions
 from offclip.models.checkpoint import load_model
 from offclip.models.interface import ClipModel
 from offclip.zeroshot.prompts import finding_prompt
@@ -72,6 +75,7 @@ def evaluate(
     out: str | Path | None = None,
     *,
     split: str = "test",
+    scoring: ScoringOptions | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Evaluates a trained model on a folder with labels and, if there are any, boxes.
@@ -81,13 +85,21 @@ def evaluate(
         folder: Holds `studies.parquet` or `reports.csv`, `labels.csv`, and `boxes.csv` if there are boxes.
         out: Where results.json, scores.csv, pointing.csv and skipped.csv go; None writes nothing.
         split: The split that is reported; thresholds come from the validate split.
+        scoring: How a CARZero model scores: fewer bits, a cache of prompts; None is exact and keeps nothing.
         on_progress: Called with (what, done, all).
 
     Raises:
+        ConfigError: `scoring` is given, and the model is no CARZero.
         DataError: The split is empty or holds one class only, or a file is unusable.
         CheckpointError: The model cannot be loaded.
     """
     model, data = load_model(model_path), read_evaluation_folder(folder)
+    if scoring is not None:
+        if not isinstance(model, CarZero):
+            raise ConfigError(
+                f"{model_path}: no CARZero, so it has no options of scoring.", "Leave them out."
+            )
+        model = with_options(model, scoring)
     if not data.images.get(split):
         filled = ", ".join(name for name, images in data.images.items() if images)
         raise DataError(
@@ -117,7 +129,10 @@ def evaluate(
         skipped=skipped,
     )
     if out is not None:
-        write_evaluation(result, Path(out), {"model": str(model_path), "data": str(folder), "split": split})
+        about = {"model": str(model_path), "data": str(folder), "split": split}
+        if scoring is not None:  # fewer bits give other scores
+            about["precision"] = scoring.precision
+        write_evaluation(result, Path(out), about)
     return result
 
 
