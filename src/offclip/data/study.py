@@ -18,6 +18,8 @@ from offclip.errors import DataError
 
 SPLITS = ("train", "validate", "test")
 LABELS = ("normal", "abnormal", "uncertain")
+# Columns of labels.csv that are no findings.
+LABEL_KEYS = ("image_id", "study_id", "patient_id", "split", "view", "normal")
 
 IMAGE = pl.Struct({"image_id": pl.String, "path": pl.String, "view": pl.String})
 FINDING = pl.Struct(

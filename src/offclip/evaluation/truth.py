@@ -13,12 +13,10 @@ from offclip.data.csv_table import read_table
 from offclip.data.exports import read_export
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
-from offclip.data.study import check_patients, read_studies
+from offclip.data.study import LABEL_KEYS, check_patients, read_studies
 from offclip.errors import DataError
 from offclip.grounding.pointing import Box
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt
-
-LABEL_KEYS = ("image_id", "study_id", "patient_id", "split", "view", "normal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,16 +104,26 @@ class TextTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        texts = list(texts)
-        for position, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(
-                    f"Text {position} of {len(texts)} is empty or no string: {text!r}.", "Leave it out."
-                )
-        if not texts:
-            raise InputError("There is no text to tokenise.", "Give at least one sentence.")
+        texts = checked_texts(texts)
         encodings = self._tokenizer.encode_batch(texts)
         return (
             torch.tensor([encoding.ids for encoding in encodings]),
             torch.tensor([encoding.attention_mask for encoding in encodings]),
         )
+
+
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """The texts, once it is known that each is one.
+
+    Raises:
+        InputError: There is no text, or one is not a string or empty.
+    """
+    texts = list(texts)
+    for position, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(
+                f"Text {position} of {len(texts)} is empty or no string: {text!r}.", "Leave it out."
+            )
+    if not texts:
+        raise InputError("There is no text to tokenise.", "Give at least one sentence.")
+    return texts

@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from offclip.data.datasets.catalogue import NAMES
 from offclip.data.datasets.label_map import (
     BESIDE_NORMAL,
-    RESERVED,
     FilmLabels,
     LabelMap,
     check_table,
     label_table,
     study_label,
 )
+from offclip.data.study import LABEL_KEYS
 from offclip.errors import DataError
-from offclip.evaluation.truth import LABEL_KEYS
 from offclip.zeroshot.prompts import finding_prompt
 
 TABLE = {
@@ -114,7 +113,7 @@ def test_the_table_of_offclip_is_whole():
     words = {word for section in table.values() for word in section.values() if not word.startswith("=")}
     assert len({finding_prompt(word) for word in words}) == len(words)
     assert words >= BESIDE_NORMAL
-    assert set(LABEL_KEYS) == set(RESERVED)
+    assert set(LABEL_KEYS) == {"image_id", "study_id", "patient_id", "split", "view", "normal"}
 
 
 def test_labels_of_a_folder_keep_their_names():

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from offclip.cli.data.terms import Root, SetName, Variant
+
 if TYPE_CHECKING:
     from offclip.data.datasets.checking.check import CheckReport
 
@@ -14,11 +16,9 @@ _PROBLEMS_FOUND = 1
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="Of the set; see 'offclip data list'.")],
-    root: Annotated[Path, typer.Option(help="Folder with the files as the publishers name them.")],
-    option: Annotated[
-        str, typer.Option(help="A variant of the set; see 'offclip data list NAME'.", show_default="none")
-    ] = "",
+    name: SetName,
+    root: Root,
+    option: Variant = "",
     pixels: Annotated[
         bool, typer.Option("--pixels", help="Read every image too: unreadable ones, equal ones.")
     ] = False,

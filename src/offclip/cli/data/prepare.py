@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from offclip.cli.data.terms import Root, SetName, Variant
+
 if TYPE_CHECKING:
     from offclip.data.datasets.preparation.prepare import PrepareSummary
 
 
 def prepare(
-    name: Annotated[str, typer.Argument(help="Of the set; see 'offclip data list'.")],
-    root: Annotated[Path, typer.Option(help="Folder with the files as the publishers name them.")],
+    name: SetName,
+    root: Root,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    option: Annotated[
-        str, typer.Option(help="A variant of the set; see 'offclip data list NAME'.", show_default="none")
-    ] = "",
+    option: Variant = "",
     resplit: Annotated[
         bool, typer.Option("--resplit", help="Split by patient anew, whatever the publishers say.")
     ] = False,

@@ -1,14 +1,22 @@
-"""What is said before a public set is opened: its terms, and where to get it when it is not there."""
+"""What the commands on a public set share: how it is named, and what is said before it is opened."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from offclip.errors import DataError
 
 if TYPE_CHECKING:
     from offclip.data.datasets.card import Card
+
+SetName = Annotated[str, typer.Argument(help="Of the set; see 'offclip data list'.")]
+Root = Annotated[Path, typer.Option(help="Folder with the files as the publishers name them.")]
+Variant = Annotated[
+    str, typer.Option(help="A variant of the set; see 'offclip data list NAME'.", show_default="none")
+]
 
 
 def print_terms(card: Card) -> None:

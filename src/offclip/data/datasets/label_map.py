@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from offclip.data.study import LABEL_KEYS
 from offclip.errors import DataError
 
 NORMAL = "= normal"
@@ -15,8 +16,6 @@ IGNORED = "= ignored"
 SAME = "= same"
 ALL_ABSENT = "(none)"
 ANY_OTHER = "*"
-# Columns of labels.csv that are no findings.
-RESERVED = ("image_id", "study_id", "patient_id", "split", "view", "normal")
 # Public labellers call a film with a device and nothing else "no finding". Offclip calls a device a finding.
 BESIDE_NORMAL = frozenset({"device"})
 
@@ -180,7 +179,7 @@ def _entry(set_name: str, name: str, word: object) -> str:
 
 def _checked(set_name: str, name: str, word: str) -> str:
     plain = " ".join(word.lower().replace("_", " ").split())
-    if not plain or word != plain or word.startswith("=") or word in RESERVED or word.startswith("no "):
+    if not plain or word != plain or word.startswith("=") or word in LABEL_KEYS or word.startswith("no "):
         raise DataError(
             f"{set_name}: {word!r} cannot be the name of a finding (label {name!r}).",
             "A finding stands in lower case, as in 'There is pleural effusion.'.",

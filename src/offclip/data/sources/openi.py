@@ -44,6 +44,21 @@ class OpeniReport:
         return "\n".join(f"{name}: {text}" for name, text in self.sections.items() if text)
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedReport:
+    """A report and where it came from.
+
+    Attributes:
+        report: What the file says.
+        source: What to call the file in `skipped.csv`.
+        foreign: Whether it had to be read as Latin-1.
+    """
+
+    report: OpeniReport
+    source: str
+    foreign: bool
+
+
 def parse_openi(data: bytes, encoding: str | None = None) -> OpeniReport:
     """Reads an Open-I report.
 
@@ -105,7 +120,8 @@ def parse_openi(data: bytes, encoding: str | None = None) -> OpeniReport:
     return report
 
 
-def _is_xml(name: str) -> bool:
+def is_xml(name: str) -> bool:
+    """Whether a file may be a report."""
     return name.lower().endswith(".xml")
 
 
@@ -124,25 +140,21 @@ class OpeniReports:
 
     def inputs(self) -> Iterator[Path]:
         """Every file that is read."""
-        return input_files(self.path, _is_xml)
+        return input_files(self.path, is_xml)
 
     def read(self) -> Iterator[FoundStudy | Skipped]:
         """The studies, in the order of the files."""
         foreign = attached = 0
-        for member in members(self.path, _is_xml):
-            if isinstance(member, Skipped):
-                yield member
+        for parsed in parsed_reports(self.path):
+            if isinstance(parsed, Skipped):
+                yield parsed
                 continue
-            try:
-                report, was_foreign = parse_member(member)
-            except DataError as error:
-                yield Skipped(member.source, 0, member.name, error.message)
-                continue
-            foreign += was_foreign
+            report = parsed.report
+            foreign += parsed.foreign
             text = report.text()
             if not text:
                 reason = "the report has neither findings nor impression"
-                yield Skipped(member.source, 0, report.study_id, reason)
+                yield Skipped(parsed.source, 0, report.study_id, reason)
                 continue
             images = []
             for image_id in dict.fromkeys(report.image_ids) if self.images else ():
@@ -150,10 +162,10 @@ class OpeniReports:
                 if path:
                     images.append(FoundImage(image_id, str(path)))
                 else:
-                    yield Skipped(member.source, 0, image_id, f"no image {image_id}.png in {self.images}")
+                    yield Skipped(parsed.source, 0, image_id, f"no image {image_id}.png in {self.images}")
             attached += len(images)
             yield FoundStudy(
-                report.study_id, report.study_id, "", text, images=tuple(images), source=member.source
+                report.study_id, report.study_id, "", text, images=tuple(images), source=parsed.source
             )
         if foreign:
             self.notes.append(foreign_note(foreign))
@@ -171,17 +183,24 @@ class OpeniReports:
             return None
 
 
-def parse_member(member: Member) -> tuple[OpeniReport, bool]:
-    """The report in a file, and whether it had to be read as Latin-1.
+def parsed_reports(path: Path) -> Iterator[ParsedReport | Skipped]:
+    """The reports of an archive or a folder, in its order, and the files that are none with the reason."""
+    for member in members(path, is_xml):
+        if isinstance(member, Skipped):
+            yield member
+            continue
+        try:
+            yield _parsed(member)
+        except DataError as error:
+            yield Skipped(member.source, 0, member.name, error.message)
 
-    Raises:
-        DataError: As `parse_openi`.
-    """
+
+def _parsed(member: Member) -> ParsedReport:
     try:
-        return parse_openi(member.data), False
+        return ParsedReport(parse_openi(member.data), member.source, False)
     except DataError as error:
         try:
             member.data.decode()
-        except UnicodeDecodeError:
-            return parse_openi(member.data, "iso-8859-1"), True  # Latin-1 that calls itself UTF-8
+        except UnicodeDecodeError:  # Latin-1 that calls itself UTF-8
+            return ParsedReport(parse_openi(member.data, "iso-8859-1"), member.source, True)
         raise error

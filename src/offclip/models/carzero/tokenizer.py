@@ -14,6 +14,7 @@ from torch import Tensor
 from offclip.errors import CheckpointError, InputError
 from offclip.models.carzero.text import TextPreset, clean
 from offclip.models.carzero.vocabulary import HOW_TO_GET_IT, read_vocabulary
+from offclip.models.tokenizer import checked_texts
 
 SPECIAL_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102}
 _CONTINUES = "##"
@@ -126,14 +127,7 @@ class CarZeroTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        texts = list(texts)
-        for position, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(
-                    f"Text {position} of {len(texts)} is empty or no string: {text!r}.", "Leave it out."
-                )
-        if not texts:
-            raise InputError("There is no text to tokenise.", "Give at least one sentence.")
+        texts = checked_texts(texts)
         cleaned = [clean(text, self.preset) for text in texts]
         empty = [position for position, text in enumerate(cleaned) if not text]
         if empty:

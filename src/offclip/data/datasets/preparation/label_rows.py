@@ -9,9 +9,10 @@ from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from offclip.data.datasets.label_map import ABSENT, PRESENT, RESERVED, UNKNOWN
+from offclip.data.datasets.label_map import ABSENT, PRESENT, UNKNOWN
 from offclip.data.datasets.preparation.collection import Collection
 from offclip.data.files import Skipped
+from offclip.data.study import LABEL_KEYS
 
 BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height", "reader", "phrase")
 _REMEMBERED = 10_000
@@ -46,7 +47,7 @@ def write_labels(collection: Collection, path: Path) -> tuple[FindingCount, ...]
     )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*RESERVED, *collection.findings))
+        writer.writerow((*LABEL_KEYS, *collection.findings))
         for *ids, code in collection.rows(query):
             writer.writerow((*ids, *_cells(code)))
             seen[code] = seen.get(code, 0) + 1

@@ -15,8 +15,7 @@ from offclip.data.datasets.record import ImageRecord
 from offclip.data.datasets.tables.named_rows import NamedRows
 from offclip.data.datasets.tables.tree import ImageFiles, find_table
 from offclip.data.files import Skipped
-from offclip.data.sources.members import members
-from offclip.data.sources.openi import OpeniReport, parse_member
+from offclip.data.sources.openi import OpeniReport, is_xml, parsed_reports
 from offclip.data.sources.text_files import foreign_note, input_files
 from offclip.errors import DataError
 from offclip.images.views import view_of
@@ -129,7 +128,7 @@ class OpenI:
 
     def tables(self) -> Iterator[Path]:
         """The reports, and the table of projections."""
-        yield from input_files(self._reports, _is_xml)
+        yield from input_files(self._reports, is_xml)
         if self._projections:
             yield self._projections
 
@@ -137,20 +136,16 @@ class OpenI:
         """The films, in the order of the reports."""
         views, files = self._views(), ImageFiles(self._folders)
         foreign = silent = 0
-        for member in members(self._reports, _is_xml):
-            if isinstance(member, Skipped):
-                yield member
+        for parsed in parsed_reports(self._reports):
+            if isinstance(parsed, Skipped):
+                yield parsed
                 continue
-            try:
-                report, was_foreign = parse_member(member)
-            except DataError as error:
-                yield Skipped(member.source, 0, member.name, error.message)
-                continue
-            foreign += was_foreign
+            report = parsed.report
+            foreign += parsed.foreign
             silent += not report.text()
             if not report.image_ids:
-                yield Skipped(member.source, 0, report.study_id, "the report names no image")
-            yield from self._records(report, member.source, views, files)
+                yield Skipped(parsed.source, 0, report.study_id, "the report names no image")
+            yield from self._records(report, parsed.source, views, files)
         if foreign:
             self.notes.append(foreign_note(foreign))
         if silent:
@@ -239,7 +234,3 @@ def _key(image_id: str) -> str:
     """What the names of an image have in common: `CXR1_1_IM-0001-3001` and `1_IM-0001-3001.dcm.png`."""
     found = _NUMBERED.fullmatch(image_id)
     return f"{found[1]}_{found[2]}" if found else image_id
-
-
-def _is_xml(name: str) -> bool:
-    return name.lower().endswith(".xml")
