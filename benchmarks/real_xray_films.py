@@ -11,7 +11,7 @@ import polars as pl
 from offclip.data.files import write_csv
 from offclip.data.loader import PixelStore
 from offclip.errors import OffclipError
-from offclip.evaluation.ranks import auc
+from offclip.evaluation.statistics.ranks import auc
 from offclip.grounding.maps import heat_maps
 from offclip.images.reading import read
 from offclip.models.checkpoint import load_model

@@ -12,7 +12,7 @@ from offclip.data.files import write_csv
 from offclip.data.study import read_studies
 from offclip.errors import DataError
 from offclip.evaluation.ablation import ABLATION, BASELINE, FULL_METHOD, Job, ablation_jobs, run_ablation
-from offclip.evaluation.ranks import auc
+from offclip.evaluation.statistics.ranks import auc
 from offclip.training.config import TrainConfig
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, PAPER_NORMAL_PROMPT
 from real_xray_export import WEAK

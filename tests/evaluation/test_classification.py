@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from offclip.errors import DataError
 from offclip.evaluation import classify, evaluation_prompts
-from offclip.evaluation.operating_point import youden_threshold
+from offclip.evaluation.statistics.thresholds import youden_threshold
 from offclip.evaluation.truth import Labels
 from offclip.zeroshot import NORMAL_PROMPTS, Scores
 

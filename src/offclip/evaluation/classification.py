@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from offclip.errors import DataError
-from offclip.evaluation.operating_point import threshold_at_sensitivity, youden_threshold
-from offclip.evaluation.ranks import auc
+from offclip.evaluation.statistics.ranks import auc
+from offclip.evaluation.statistics.thresholds import threshold_at_sensitivity, youden_threshold
 from offclip.evaluation.truth import Labels
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, PAPER_NORMAL_PROMPT, finding_prompt
 from offclip.zeroshot.score import Scores

@@ -6,7 +6,7 @@ import numpy as np
 
 from offclip.data.loader import PixelStore
 from offclip.data.sampling import Pairs
-from offclip.evaluation.ranks import auc
+from offclip.evaluation.statistics.ranks import auc
 from offclip.models.interface import ClipModel
 from offclip.zeroshot.prompts import NORMAL_PROMPTS
 from offclip.zeroshot.score import score_images

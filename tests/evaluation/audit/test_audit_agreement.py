@@ -13,7 +13,8 @@ from sklearn.metrics import cohen_kappa_score
 from offclip.errors import DataError
 from offclip.evaluation.audit import Design, Verdict, VerdictFile, compare_readers, draw_sample, measure
 from offclip.evaluation.audit.agreement import LABELS
-from offclip.evaluation.audit.intervals import combine, wilson
+from offclip.evaluation.audit.intervals import combine
+from offclip.evaluation.statistics.estimate import wilson
 
 COUNTS = (
     {("Very frequent.", "normal"): 500}

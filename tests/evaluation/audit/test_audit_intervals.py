@@ -11,15 +11,14 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from offclip.evaluation.audit.intervals import (
     Cell,
-    Estimate,
     cohen_kappa,
     combine,
     confusion,
     effective_size,
     kappa_interval,
-    wilson,
 )
 from offclip.evaluation.audit.sampling import draw_proportional
+from offclip.evaluation.statistics.estimate import Estimate, wilson
 
 
 def cell(share: float, pairs: np.ndarray, *, complete: bool = False) -> Cell:

@@ -27,7 +27,7 @@ from offclip.evaluation.audit import (
     write_page,
 )
 from offclip.evaluation.audit.agreement import LABELS, GroupAgreement
-from offclip.evaluation.audit.intervals import Estimate
+from offclip.evaluation.statistics.estimate import Estimate
 
 _WIDEST = 100
 

@@ -11,15 +11,14 @@ import numpy as np
 from offclip.errors import DataError
 from offclip.evaluation.audit.intervals import (
     Cell,
-    Estimate,
     combine,
     confusion,
     effective_size,
     kappa_interval,
-    wilson,
 )
 from offclip.evaluation.audit.sampling import Item, Sample, Stratum
 from offclip.evaluation.audit.verdicts import Verdict, VerdictFile
+from offclip.evaluation.statistics.estimate import Estimate, wilson
 from offclip.reports.labels import Label
 
 LABELS: tuple[Label, ...] = get_args(Label)

@@ -1,23 +1,13 @@
-"""Intervals of proportions, Cohen's kappa, and the bootstrap over strata."""
+"""Agreement over strata: stratified proportions, Cohen's kappa, and the bootstrap over strata."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-Z95 = NormalDist().inv_cdf(0.975)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
+from offclip.evaluation.statistics.estimate import Estimate, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +34,6 @@ class Cell:
         if self.complete:
             return Estimate(value, value, value)
         return wilson(value, effective_size(self.weights))
-
-
-def wilson(proportion: float, n: float) -> Estimate:
-    """Wilson's score interval of a proportion.
-
-    Args:
-        proportion: Observed, in [0, 1].
-        n: Number of observations, or an effective number.
-
-    Source:
-        Wilson, J. Am. Stat. Assoc. 22 (1927): with z = 1.96, centre (p + z²/2n) / (1 + z²/n) and half width
-        z sqrt(p(1 - p)/n + z²/4n²) / (1 + z²/n).
-
-    Example:
-        >>> e = wilson(0.9, 50)
-        >>> round(e.low, 4), round(e.high, 4)
-        (0.7864, 0.9565)
-    """
-    z2 = Z95 * Z95
-    scale = 1 + z2 / n
-    centre = (proportion + z2 / (2 * n)) / scale
-    half = Z95 * np.sqrt(proportion * (1 - proportion) / n + z2 / (4 * n * n)) / scale
-    low, high = float(max(0.0, centre - half)), float(min(1.0, centre + half))
-    return Estimate(proportion, min(low, proportion), max(high, proportion))
 
 
 def effective_size(weights: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from offclip.data.loader import ImageRef, PixelStore, load_pixels
-from offclip.evaluation.operating_point import youden_threshold
+from offclip.evaluation.statistics.thresholds import youden_threshold
 from offclip.evaluation.truth import EvaluationData, Labels
 from offclip.grounding.maps import heat_maps
 from offclip.grounding.pointing import Box

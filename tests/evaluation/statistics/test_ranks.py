@@ -8,8 +8,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from offclip.errors import DataError, InputError
-from offclip.evaluation.operating_point import threshold_at_sensitivity, youden_threshold
-from offclip.evaluation.ranks import auc, midranks, roc_curve
+from offclip.evaluation.statistics.ranks import auc, midranks, roc_curve
+from offclip.evaluation.statistics.thresholds import threshold_at_sensitivity, youden_threshold
 
 
 @st.composite

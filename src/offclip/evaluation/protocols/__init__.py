@@ -1,0 +1,1 @@
+"""Protocols: which classes, prompts, labels, exclusions and measures make a published number."""
