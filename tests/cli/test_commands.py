@@ -23,10 +23,12 @@ from offclip.models import load_model, save_model
 from offclip.training import TrainConfig
 
 COMMANDS = [
-    ["demo"], ["label"], ["train"], ["evaluate"], ["convert"], ["verify"], ["env"],
+    ["demo"], ["label"], ["train"], ["evaluate"], ["ground"], ["compare"], ["convert"], ["verify"], ["env"],
     ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
     ["data", "info"], ["data", "shard"],
     ["models", "list"], ["models", "show"],
+    ["prompts", "lint"], ["prompts", "show"],
+    ["protocols", "list"], ["protocols", "show"],
     ["labeller", "explain"], ["labeller", "audit"], ["labeller", "fit"],
     ["labeller", "batch-export"], ["labeller", "batch-import"],
 ]  # fmt: skip

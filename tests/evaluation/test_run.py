@@ -19,10 +19,10 @@ def test_it_measures_everything_and_writes_it(finished_run, phantom, tmp_path):
     row = result.row()
     assert tuple(row) == COLUMNS
     assert all(value is not None for value in row.values())
-    assert {what for what, *_ in seen} >= {"reading test", "scoring test", "pointing"}
+    assert {what for what, *_ in seen} >= {"scoring test", "scoring validate", "pointing", "calibrating"}
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["metrics"] == row
-    assert written["split"] == "test"
+    assert written["run"]["split"] == "test"
     scores = pl.read_csv(tmp_path / "out" / "scores.csv")
     reports = pl.read_csv(phantom / "reports.csv").filter(pl.col("split") == "test")
     assert scores["image_id"].to_list() == reports["image_id"].to_list()

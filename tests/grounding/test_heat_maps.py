@@ -9,6 +9,7 @@ from torch import nn
 
 from offclip.data.loader import PixelStore
 from offclip.errors import ConfigError, InputError
+from offclip.grounding.gradients import grad_cam
 from offclip.grounding.maps import heat_maps, map_method, map_methods, maps_of_image
 from offclip.grounding.pointing import Box, point
 from offclip.images.preprocess import Preprocess
@@ -60,9 +61,11 @@ class Brightness(ClipModel):
 
 
 def test_every_model_says_which_maps_it_has(tiny_model, carzero):
-    assert list(map_methods(carzero)) == ["attention", "gradient-attention"]
-    assert list(map_methods(tiny_model("cross-attention"))) == ["attention"]
-    assert list(map_methods(tiny_model("cosine"))) == ["similarity"]
+    assert list(map_methods(carzero)) == ["attention", "gradient-attention", "grad-cam"]
+    cross = ["attention", "gradient-attention", "grad-cam"]
+    assert list(map_methods(tiny_model("cross-attention"))) == cross
+    assert list(map_methods(tiny_model("cosine"))) == ["similarity", "grad-cam"]
+    assert list(map_methods(Brightness(Preprocess(32)))) == ["similarity"]
 
 
 @pytest.mark.parametrize("method", ["gradient-attention", "attention", "saliency", ""])
@@ -85,7 +88,10 @@ def test_the_maps_of_carzero_come_through_the_same_interface(carzero):
         image = carzero.encode_image(carzero.preprocess.normalise(torch.from_numpy(np.stack(squares))))
         text = carzero.embed_texts(SIX)
         attention, weighted = carzero.heat_map(image, text), gradient_attention(carzero, image, text)
-    for method, expected in ((None, attention), ("attention", attention), ("gradient-attention", weighted)):
+        pixels = carzero.preprocess.normalise(torch.from_numpy(np.stack(squares)))
+        cam = grad_cam(carzero, carzero.image_tower.blocks[-1], pixels, text)
+    computed = {None: attention, "attention": attention, "gradient-attention": weighted, "grad-cam": cam}
+    for method, expected in computed.items():
         found = dict(heat_maps(carzero, store, [1, 0], SIX, method=method))
         for row in (0, 1):
             assert np.allclose(found[row], expected[row].numpy(), atol=1e-6)

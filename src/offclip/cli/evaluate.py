@@ -1,49 +1,188 @@
-"""`offclip evaluate`."""
+"""`offclip evaluate`: a model on a folder or a public set, or scores that were made anywhere."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from rich.table import Table
+import typer
 
-from offclip.cli.console import console, progress_bar, report_skipped
+from offclip.cli.console import progress_bar, report_skipped
 from offclip.errors import ConfigError
-from offclip.evaluation.run import evaluate
-from offclip.models.carzero.scoring import PRECISIONS, ScoringOptions
 
 
-def run_evaluate(
-    run: Path, data: Path, out: Path, split: str, precision: str | None, cache: Path | None
-) -> None:
-    """Evaluates with a progress bar and prints the columns of the results table."""
-    scoring = make_scoring(precision, cache)
-    with progress_bar("reading") as update:
+def evaluate(
+    model: Annotated[
+        Path | None, typer.Argument(help="Run or model folder.", show_default="none, with --scores")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A published way to measure; see 'offclip protocols list'.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --protocol: the folder that the public set was downloaded to.")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Table of scores: image_id, then one column a class.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="With --scores: table of labels (1, 0 or blank), same columns.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+    split: Annotated[
+        str | None, typer.Option(help="Split that is reported, or 'all'.", show_default="test")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="image, or study: its views are fused.", show_default="image")
+    ] = None,
+    fuse: Annotated[
+        str | None,
+        typer.Option(help="How views become one score: mean, max or learned.", show_default="mean"),
+    ] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of abnormal cases where you work, for NPV and PPV.",
+            show_default="that of the data",
+        ),
+    ] = None,
+    calibration: Annotated[str, typer.Option(help="platt, temperature or isotonic.")] = "platt",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the patients.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of resamples and folds.")] = 0,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Prompts of your own: TOML, JSON or CSV.", show_default="the paper's")
+    ] = None,
+    negation: Annotated[
+        bool, typer.Option("--negation", help="Ask 'There is X' and 'There is no X' as well.")
+    ] = False,
+    lateral: Annotated[
+        bool, typer.Option("--lateral", help="With --data: score lateral films as well.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave out images and classes that only one table has.")
+    ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of CARZero: fp32, int8-towers, bf16-towers or bf16.", show_default="fp32"),
+    ] = None,
+    prompt_cache: Annotated[
+        Path | None, typer.Option(help="Of CARZero: folder that keeps encoded prompts.")
+    ] = None,
+) -> None:  # fmt: skip
+    """Measure how well normal is told from abnormal, and findings from each other, with intervals.
 
-        def tell(what: str, done: int, total: int) -> None:
-            update(done, total, what)
+    Give a model with --data, or with --protocol and --root; or --scores with --labels, made anywhere.
 
-        result = evaluate(run, data, out, split=split, scoring=scoring, on_progress=tell)
-    table = Table(title=f"{run} on {data}, split {split}, {len(result.scores.image_ids):,} images")
-    table.add_column("measure")
-    table.add_column("value", justify="right")
-    for name, value in result.row().items():
-        table.add_row(name.replace("_", " "), "not measurable" if value is None else f"{value:.3f}")
-    console().print(table)
-    if result.classification.left_out:
-        print(f"Without both classes, so not in the means: {', '.join(result.classification.left_out)}")
-    report_skipped(result.skipped, out / "skipped.csv")
-    print(f"Wrote {out}/results.json, scores.csv, pointing.csv")
+    Example: [bold]offclip evaluate runs/first --data phantom --out results[/bold]
 
-
-def make_scoring(precision: str | None, cache: Path | None) -> ScoringOptions | None:
-    """How a CARZero model scores; None when nothing was asked for.
-
-    Raises:
-        ConfigError: The precision is unknown.
+    Example: [bold]offclip evaluate --scores scores.csv --labels labels.csv --out results[/bold]
     """
-    if precision is None and cache is None:
-        return None
-    wanted = precision or "fp32"
-    if wanted not in PRECISIONS:
-        raise ConfigError(f"--precision {precision} is unknown.", f"Known: {', '.join(PRECISIONS)}.")
-    return ScoringOptions(PRECISIONS[PRECISIONS.index(wanted)], cache=cache)
+    chosen = Source(model, data, protocol, root, scores, labels)
+    chosen.check()
+    from offclip.cli.evaluation_summary import print_summary
+    from offclip.evaluation.protocols.load import load_protocol
+    from offclip.evaluation.settings import make_settings
+
+    settings = make_settings(
+        load_protocol(protocol) if protocol else None,
+        unit=unit,
+        fuse=fuse,
+        prevalence=prevalence,
+        calibration=calibration,
+        resamples=resamples,
+        seed=seed,
+    )
+    if scores is not None and labels is not None:
+        from offclip.evaluation.evaluate_scores import evaluate_scores
+
+        with _progress() as tell:
+            evaluated = evaluate_scores(
+                scores, labels, out, settings, split=split, allow_missing=allow_missing, on_progress=tell
+            )
+        print_summary(evaluated, out)
+        return
+    from offclip.cli.scoring import make_scoring
+    from offclip.evaluation.run import evaluate as evaluate_folder
+    from offclip.evaluation.run import evaluate_protocol
+    from offclip.zeroshot.ensemble import PromptSet
+
+    scoring = make_scoring(precision, prompt_cache)
+    asked = PromptSet.read(prompts) if prompts else None
+    run = model or Path()  # chosen.check() saw to it that there is one, and a folder
+    with _progress() as tell:
+        common = {"settings": settings, "prompts": asked, "scoring": scoring, "on_progress": tell}
+        if data is not None:
+            result = evaluate_folder(
+                run,
+                data,
+                out,
+                split=split or "test",
+                lateral=lateral,
+                negation=negation,
+                **common,
+            )
+        else:
+            result = evaluate_protocol(run, root or Path(), out, **common)
+    print_summary(result.evaluated, out)
+    report_skipped(result.skipped, out / "skipped.csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was given to evaluate; exactly one of three ways."""
+
+    model: Path | None
+    data: Path | None
+    protocol: str | None
+    root: Path | None
+    scores: Path | None
+    labels: Path | None
+
+    def check(self) -> None:
+        """Refuses combinations that say nothing.
+
+        Raises:
+            ConfigError: It is none of the three ways, or more than one.
+        """
+        if self.scores is not None or self.labels is not None:
+            if self.scores is None or self.labels is None:
+                raise ConfigError("--scores and --labels belong together.", "Give both.")
+            given = [
+                name
+                for name, value in (("a model", self.model), ("--data", self.data), ("--root", self.root))
+                if value is not None
+            ]
+            if given:
+                raise ConfigError(
+                    f"--scores were given and {' and '.join(given)} as well.",
+                    "Scores need no model and no films.",
+                )
+            return
+        if self.model is None:
+            raise ConfigError(
+                "Nothing to evaluate.", "Give a model with --data or --protocol, or --scores with --labels."
+            )
+        if (self.data is None) == (self.root is None):
+            raise ConfigError(
+                f"The model {self.model} needs either --data or --protocol with --root.", "Give one of them."
+            )
+        if self.root is not None and self.protocol is None:
+            raise ConfigError(
+                "--root needs --protocol.", "'offclip protocols list' shows those that there are."
+            )
+
+
+def _progress() -> AbstractContextManager[Callable[[str, int, int], None]]:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def bar():
+        with progress_bar("reading") as update:
+            yield lambda what, done, total: update(done, total, what)
+
+    return bar()

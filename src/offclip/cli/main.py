@@ -12,8 +12,11 @@ from typing import Annotated
 import typer
 
 from offclip.cli.data import app as data_app
+from offclip.cli.evaluate import evaluate
 from offclip.cli.labeller import app as labeller_app
 from offclip.cli.models import app as models_app
+from offclip.cli.prompts import app as prompts_app
+from offclip.cli.protocols import app as protocols_app
 from offclip.version import __version__
 
 app = typer.Typer(
@@ -27,6 +30,8 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(labeller_app, name="labeller")
 app.add_typer(models_app, name="models")
+app.add_typer(prompts_app, name="prompts")
+app.add_typer(protocols_app, name="protocols")
 
 
 @app.callback(invoke_without_command=True)
@@ -185,27 +190,84 @@ def train(
     run_train(studies, out, config, {name: value for name, value in options.items() if typed(context, name)})
 
 
+app.command()(evaluate)
+
+
 @app.command()
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run or model folder.")],
-    data: Annotated[Path, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+def ground(
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help="Run or model folder.")],
+    data: Annotated[Path, typer.Option(help="Folder with boxes.csv or masks.csv and the image table.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("grounding"),
     split: Annotated[str, typer.Option(help="Split that is reported.")] = "test",
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Of CARZero: fp32, int8-towers, bf16-towers or bf16.", show_default="fp32"),
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="similarity, attention, gradient-attention or grad-cam; may be repeated.",
+            show_default="all that the model has",
+        ),
     ] = None,
-    prompt_cache: Annotated[
-        Path | None, typer.Option(help="Of CARZero: folder that keeps encoded prompts.")
-    ] = None,
+    rule: Annotated[str, typer.Option(help="Of the pointing game: centre or peer.")] = "centre",
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Of the pointing game: below 1 a share of the longer side, else original pixels."
+        ),
+    ] = 0.0,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Play insertion and deletion as well.")
+    ] = False,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Shuffle the weights: do the maps depend on the model at all?")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the patients.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of resamples, folds and random orders.")] = 0,
 ) -> None:
-    """Measure zero-shot classification and grounding of a trained model.
+    """Measure heat maps against boxes and masks.
 
-    Example: [bold]offclip evaluate runs/first --data phantom --out results[/bold]
+    Example: [bold]offclip ground runs/first --data phantom --out grounding[/bold]
     """
-    from offclip.cli.evaluate import run_evaluate
+    from offclip.cli.ground import run_ground
 
-    run_evaluate(run, data, out, split, precision, prompt_cache)
+    run_ground(
+        run,
+        data,
+        out,
+        split,
+        method or [],
+        rule,
+        tolerance,
+        resamples,
+        seed,
+        faithfulness=faithfulness,
+        sanity=sanity,
+    )
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="Folders that 'offclip evaluate' wrote.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the comparison.")] = Path("comparison"),
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Folder name of the run to compare with.", show_default="the first"),
+    ] = None,
+    allow_different_protocol: Annotated[
+        bool,
+        typer.Option(
+            "--allow-different-protocol",
+            help="Compare what two protocols leave equal: cases in both, findings with the same labels.",
+        ),
+    ] = False,
+) -> None:
+    """Compare evaluations of the same cases with paired tests.
+
+    Example: [bold]offclip compare results/first results/second --out comparison[/bold]
+    """
+    from offclip.cli.compare import run_compare
+
+    run_compare(folders, out, baseline, allow_different_protocol=allow_different_protocol)
 
 
 @app.command()

@@ -20,6 +20,9 @@ SPLITS = ("train", "validate", "test")
 LABELS = ("normal", "abnormal", "uncertain")
 # Columns of labels.csv that are no findings.
 LABEL_KEYS = ("image_id", "study_id", "patient_id", "split", "view", "normal")
+# What else a table of labels may say of an image; results are reported for the groups that these make.
+ATTRIBUTES = ("view", "age", "sex", "source")
+NOT_FINDINGS = frozenset((*LABEL_KEYS, *ATTRIBUTES))
 
 IMAGE = pl.Struct({"image_id": pl.String, "path": pl.String, "view": pl.String})
 FINDING = pl.Struct(

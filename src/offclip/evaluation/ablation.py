@@ -166,7 +166,7 @@ def run_job(data: Path, job: Job, split: str = "test") -> int:
     # A finished run is not trained again; a run with another recipe or other data is refused.
     train(data / "studies.parquet", job.config, job.run, validate=early_metrics, on_step=count)
     if not (job.evaluation / "results.json").is_file():
-        evaluate(job.run, data, job.evaluation, split=split)
+        evaluate(job.run, data, job.evaluation, split=split, pages=False)
     return steps
 
 

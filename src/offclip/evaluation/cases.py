@@ -13,10 +13,11 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from offclip.data.files import atomic_path
+from offclip.data.study import ATTRIBUTES
 from offclip.errors import DataError, InputError
 
-# Columns of labels.csv that are neither ids nor classes: subgroups are made of them.
-ATTRIBUTES = ("view", "age", "sex", "source")
+__all__ = ["ATTRIBUTES", "Cases", "normal_of"]
+
 _FORMAT = "offclip cases 1"
 
 

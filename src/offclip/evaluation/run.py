@@ -1,10 +1,12 @@
-"""A whole evaluation: a trained model, a folder with truth, a folder with results."""
+"""A whole evaluation of a model: a folder or a public set with truth, a folder with results."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,29 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from offclip.data.files import Skipped, atomic_path, write_csv, write_skipped
-from offclip.data.loader import PixelStore, load_pixels
+from offclip.data.files import Skipped, write_csv, write_skipped
+from offclip.data.loader import ImageRef
 from offclip.errors import ConfigError, DataError
-from offclip.evaluation.classification import Classification, classify, evaluation_prompts
+from offclip.evaluation.classification import Classification, classify
+from offclip.evaluation.evaluated import Evaluated, evaluate_cases
+from offclip.evaluation.model_cases import cases_of
+from offclip.evaluation.negation import measure_negation, negation_prompts
+from offclip.evaluation.outputs import write_evaluated
+from offclip.evaluation.pointing import SCHEMA, point_all
+from offclip.evaluation.protocol_cases import images_by_split, prompts_of, protocol_cases, with_prompts
+from offclip.evaluation.protocols.truth.read import read_protocol_data
+from offclip.evaluation.settings import Settings
 from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
-from offclip.grounding.maps import heat_maps
-from offclip.grounding.pointing import Box, point
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import ScoringOptions
-from offclip.models.checkpoint import load_model
+from offclip.models.checkpoint import CARD, load_model, model_folder
 from offclip.models.interface import ClipModel
-from offclip.zeroshot.prompts import finding_prompt
-from offclip.zeroshot.score import Scores, score_images
+from offclip.zeroshot.ensemble import PromptSet
+from offclip.zeroshot.files import score_files
+from offclip.zeroshot.linter import lint_prompts
+from offclip.zeroshot.prompts import FINDING_TEMPLATES
+from offclip.zeroshot.score import Scores
 
 COLUMNS = (
     "normal_auc",
@@ -43,29 +54,30 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything that one evaluation measured.
+    """Everything that one evaluation of a model on a folder measured.
 
     Attributes:
-        classification: Of the evaluated split.
+        classification: The columns of the ablation; None with prompts of one's own.
         pointing: Columns `image_id`, `finding`, `hit`, `chance`: one row an image and finding with boxes.
         scores: Of the evaluated split.
         skipped: What was left out, and why.
+        evaluated: The measures with their intervals.
     """
 
-    classification: Classification
+    classification: Classification | None
     pointing: pl.DataFrame
     scores: Scores
     skipped: list[Skipped]
+    evaluated: Evaluated
 
     def row(self) -> dict[str, float | None]:
-        """The columns of the results table; None where the data cannot give a value."""
+        """The columns of the ablation's table; None where the data cannot give a value."""
         groups = self.pointing.group_by("finding", maintain_order=True)
         by_finding = groups.agg(pl.col("hit", "chance").mean())
-        means = {
-            "pointing_accuracy": by_finding["hit"].mean(),
-            "pointing_chance": by_finding["chance"].mean(),
-        }
-        values: dict[str, Any] = dataclasses.asdict(self.classification) | means
+        values: dict[str, Any] = dict.fromkeys(COLUMNS)
+        values |= dataclasses.asdict(self.classification) if self.classification else {}
+        values["pointing_accuracy"] = by_finding["hit"].mean()
+        values["pointing_chance"] = by_finding["chance"].mean()
         return {column: values[column] for column in COLUMNS}
 
 
@@ -74,18 +86,31 @@ def evaluate(
     folder: str | Path,
     out: str | Path | None = None,
     *,
+    settings: Settings | None = None,
     split: str = "test",
+    prompts: PromptSet | None = None,
+    lateral: bool = False,
+    negation: bool = False,
     scoring: ScoringOptions | None = None,
+    pages: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Evaluates a trained model on a folder with labels and, if there are any, boxes.
 
+    With `out`, finished parts of the scoring are kept there until the results are written: the same call
+    goes on after a stop.
+
     Args:
         model_path: A run or model folder.
         folder: Holds `studies.parquet` or `reports.csv`, `labels.csv`, and `boxes.csv` if there are boxes.
-        out: Where results.json, scores.csv, pointing.csv and skipped.csv go; None writes nothing.
+        out: Where the results go; None writes nothing.
+        settings: How scores are measured.
         split: The split that is reported; thresholds come from the validate split.
+        prompts: What is asked for each finding, and for the normal class; the paper's by default.
+        lateral: Score lateral images as well.
+        negation: Ask "There is X" and "There is no X" as well, and say which the model prefers.
         scoring: How a CARZero model scores: fewer bits, a cache of prompts; None is exact and keeps nothing.
+        pages: Write the page, the tables and the cards beside the numbers.
         on_progress: Called with (what, done, all).
 
     Raises:
@@ -93,73 +118,180 @@ def evaluate(
         DataError: The split is empty or holds one class only, or a file is unusable.
         CheckpointError: The model cannot be loaded.
     """
-    model, data = load_model(model_path), read_evaluation_folder(folder)
-    if scoring is not None:
-        if not isinstance(model, CarZero):
-            raise ConfigError(
-                f"{model_path}: no CARZero, so it has no options of scoring.", "Leave them out."
-            )
-        model = with_options(model, scoring)
+    settings = settings or Settings()
+    model, data = _load(model_path, scoring), read_evaluation_folder(folder, lateral=lateral)
     if not data.images.get(split):
         filled = ", ".join(name for name, images in data.images.items() if images)
         raise DataError(
             f"{folder}: no labelled image in the split {split!r}.", f"Splits with images: {filled}."
         )
-    prompts = evaluation_prompts(data.labels.findings)
-    skipped = list(data.skipped)
-    stores: dict[str, PixelStore] = {}
-    for name in dict.fromkeys((split, "validate")):
-        if data.images.get(name):
-            stores[name], bad = load_pixels(
-                data.images[name], model.preprocess, on_progress=_named(on_progress, f"reading {name}")
-            )
-            skipped += bad
-    scores = {
-        name: score_images(model, store, prompts, on_progress=_named(on_progress, f"scoring {name}"))
-        for name, store in stores.items()
-    }
-    result = Evaluation(
-        classification=classify(
-            scores[split],
-            data.labels,
-            (scores["validate"], data.labels) if "validate" in scores and split != "validate" else None,
-        ),
-        pointing=point_all(model, stores[split], data, _named(on_progress, "pointing")),
-        scores=scores[split],
-        skipped=skipped,
-    )
-    if out is not None:
-        about = {"model": str(model_path), "data": str(folder), "split": split}
-        if scoring is not None:  # fewer bits give other scores
-            about["precision"] = scoring.precision
-        write_evaluation(result, Path(out), about)
+    findings = data.labels.findings
+    asked = (prompts or PromptSet.of(findings, templates=FINDING_TEMPLATES[:1])).for_findings(findings)
+    texts = list(dict.fromkeys((*asked.texts, *(negation_prompts(findings) if negation else ()))))
+    images = {name: data.images[name] for name in dict.fromkeys((split, "validate")) if data.images.get(name)}
+    with _kept_parts(out) as keep:
+        identity = _identity(model_path, scoring)
+        scores, unreadable = _score_splits(model, images, texts, keep, identity, on_progress)
+        result = _measure(model, data, asked, split, scores, settings, negation, on_progress)
+        result.skipped.extend((*data.skipped, *unreadable))
+        result.evaluated.document["run"] |= {
+            "model": str(model_path),
+            "data": str(folder),
+            "split": split,
+            "precision": scoring.precision if scoring else None,
+        }
+        if out is not None:
+            paths = {image.image_id: image.path for image in images[split]}
+            write_evaluation(result, Path(out), paths if pages else None, pages=pages)
     return result
 
 
-def point_all(
+def _measure(
     model: ClipModel,
-    store: PixelStore,
     data: EvaluationData,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> pl.DataFrame:
-    """Plays the pointing game for every image and finding that has boxes."""
-    findings = sorted({box.finding for boxes in data.boxes.values() for box in boxes})
-    rows = [row for row, image_id in enumerate(store.image_ids) if image_id in data.boxes]
-    results = []
-    maps = heat_maps(model, store, rows, [finding_prompt(f) for f in findings]) if rows else ()
-    for done, (row, image_maps) in enumerate(maps, start=1):
-        image_id = store.image_ids[row]
-        for finding, boxes in _by_finding(data.boxes[image_id]).items():
-            played = point(image_maps[findings.index(finding)], store.geometry[row], boxes)
-            results.append((image_id, finding, played.hit, played.chance))
-        if on_progress:
-            on_progress(done, len(rows))
-    schema = {"image_id": pl.String, "finding": pl.String, "hit": pl.Float64, "chance": pl.Float64}
-    return pl.DataFrame(results, schema=schema, orient="row")
+    asked: PromptSet,
+    split: str,
+    scores: Mapping[str, Scores],
+    settings: Settings,
+    negation: bool,
+    on_progress: OnProgress | None,
+) -> Evaluation:
+    reported = scores[split]
+    validated = scores.get("validate") if split != "validate" else None
+    classification = None
+    if asked == PromptSet.of(data.labels.findings, templates=FINDING_TEMPLATES[:1]):
+        classification = classify(reported, data.labels, (validated, data.labels) if validated else None)
+    readable = set(reported.image_ids)
+    boxed = [image for image in data.images[split] if image.image_id in readable]
+    pointing = point_all(model, boxed, data.boxes, named(on_progress, "pointing"))
+    cases = cases_of(reported, data.labels, data.about, asked)
+    validation = cases_of(validated, data.labels, data.about, asked) if validated else None
+    evaluated = evaluate_cases(cases, validation, settings, on_progress=on_progress)
+    result = Evaluation(classification, pointing, reported, [], evaluated)
+    evaluated.document["metrics"] = result.row()
+    evaluated.document["prompts"] = _remarks(model, asked)
+    if classification is not None:
+        evaluated.document["details"] = dataclasses.asdict(classification)
+    if negation:
+        patients = [data.about[image_id].patient_id for image_id in reported.image_ids]
+        measured = measure_negation(reported, data.labels, patients, resampling=settings.resampling)
+        evaluated.document["negation"] = dataclasses.asdict(measured)
+    return result
 
 
-def write_evaluation(result: Evaluation, out: Path, about: dict[str, Any]) -> None:
-    """Writes results.json, scores.csv, pointing.csv and skipped.csv.
+def evaluate_protocol(
+    model_path: str | Path,
+    root: str | Path,
+    out: str | Path | None = None,
+    *,
+    settings: Settings,
+    prompts: PromptSet | None = None,
+    scoring: ScoringOptions | None = None,
+    pages: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Evaluates a model on a public set as a protocol says.
+
+    Args:
+        model_path: A run or model folder.
+        root: The folder that the publishers' tree was downloaded to.
+        out: Where the results go; None writes nothing.
+        settings: Their protocol says what is measured.
+        prompts: In place of those of the protocol; the name and hash of the protocol say so.
+        scoring: How a CARZero model scores.
+        pages: Write the page, the tables and the cards beside the numbers.
+        on_progress: Called with (what, done, all).
+
+    Raises:
+        ConfigError: The protocol is for no set, or `scoring` is given and the model is no CARZero.
+        DataError: A table of the set is missing, or no image of it is on disk.
+        CheckpointError: The model cannot be loaded.
+    """
+    if prompts is not None:
+        settings = dataclasses.replace(settings, protocol=with_prompts(settings.protocol, prompts))
+    protocol = settings.protocol
+    model = _load(model_path, scoring)
+    data = read_protocol_data(protocol, Path(root))
+    asked = prompts_of(protocol)
+    images = images_by_split(data)
+    with _kept_parts(out) as keep:
+        identity = _identity(model_path, scoring)
+        scores, unreadable = _score_splits(model, images, asked.texts, keep, identity, on_progress)
+        cases = protocol_cases(protocol, data, asked, scores["test"])
+        validated = scores.get("validate")
+        validation = protocol_cases(protocol, data, asked, validated) if validated else None
+        evaluated = evaluate_cases(cases, validation, settings, notes=data.notes, on_progress=on_progress)
+        result = Evaluation(
+            None, pl.DataFrame(schema=SCHEMA), scores["test"], [*data.skipped, *unreadable], evaluated
+        )
+        evaluated.document["run"] |= {
+            "model": str(model_path),
+            "data": str(root),
+            "split": protocol.split,
+            "precision": scoring.precision if scoring else None,
+            "protocol_fingerprint": data.fingerprint,
+        }
+        evaluated.document["prompts"] = _remarks(model, asked)
+        if out is not None:
+            paths = {image.image_id: image.path for image in images["test"]}
+            write_evaluation(result, Path(out), paths, pages=pages)
+    return result
+
+
+def _remarks(model: ClipModel, asked: PromptSet) -> list[dict[str, Any]]:
+    """Prompts that the linter warns of."""
+    found: dict[str, list[str]] = {}
+    for warning in lint_prompts(asked.prompts, tokenizer=model.tokenizer):
+        found.setdefault(warning.prompt, []).append(f"{warning.code}: {warning.message}")
+    return [{"prompt": prompt, "warnings": warnings} for prompt, warnings in found.items()]
+
+
+def _load(model_path: str | Path, scoring: ScoringOptions | None) -> ClipModel:
+    model = load_model(model_path)
+    if scoring is None:
+        return model
+    if not isinstance(model, CarZero):
+        raise ConfigError(f"{model_path}: no CARZero, so it has no options of scoring.", "Leave them out.")
+    return with_options(model, scoring)
+
+
+def _score_splits(
+    model: ClipModel,
+    images: Mapping[str, Sequence[ImageRef]],
+    texts: Sequence[str],
+    keep: Path | None,
+    identity: str,
+    on_progress: OnProgress | None,
+) -> tuple[dict[str, Scores], list[Skipped]]:
+    scores, skipped = {}, []
+    for name, refs in images.items():
+        tell = named(on_progress, f"scoring {name}")
+        scores[name], bad = score_files(model, refs, texts, keep=keep, identity=identity, on_progress=tell)
+        skipped += bad
+    return scores, skipped
+
+
+def _identity(model_path: str | Path, scoring: ScoringOptions | None) -> str:
+    """What scores depend on beside prompts and files; the card holds the hash of the weights."""
+    card = (model_folder(model_path) / CARD).read_bytes()
+    return hashlib.sha256(card).hexdigest() + (scoring.precision if scoring else "")
+
+
+@contextmanager
+def _kept_parts(out: str | Path | None) -> Iterator[Path | None]:
+    """A folder for parts of the scoring, removed when all went well."""
+    if out is None:
+        yield None
+        return
+    keep = Path(out) / "unfinished"
+    yield keep
+    shutil.rmtree(keep, ignore_errors=True)
+
+
+def write_evaluation(
+    result: Evaluation, out: Path, images: Mapping[str, Path] | None, *, pages: bool = True
+) -> None:
+    """Writes scores.csv, pointing.csv, skipped.csv, and what every evaluation writes.
 
     Raises:
         DataError: The disk is full or the folder not writable.
@@ -168,22 +300,14 @@ def write_evaluation(result: Evaluation, out: Path, about: dict[str, Any]) -> No
         {"image_id": result.scores.image_ids}
         | {prompt: np.asarray(result.scores.of(prompt)) for prompt in result.scores.prompts}
     )
-    summary = about | {"metrics": result.row(), "details": dataclasses.asdict(result.classification)}
     write_csv(scores, out / "scores.csv")
     write_csv(result.pointing, out / "pointing.csv")
     write_skipped(out / "skipped.csv", result.skipped)
-    with atomic_path(out / "results.json") as temporary:  # the last, so that it says that all is there
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_evaluated(result.evaluated, out, images, pages=pages)
 
 
-def _by_finding(boxes: list[Box]) -> dict[str, list[Box]]:
-    result: dict[str, list[Box]] = {}
-    for box in boxes:
-        result.setdefault(box.finding, []).append(box)
-    return result
-
-
-def _named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:
+def named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:
+    """The same callback with its first argument fixed."""
     if on_progress is None:
         return None
     return lambda done, total: on_progress(what, done, total)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from offclip.data.csv_table import read_table
 from offclip.data.exports import read_export
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
-from offclip.data.study import LABEL_KEYS, check_patients, read_studies
+from offclip.data.study import NOT_FINDINGS, check_patients, read_studies
 from offclip.errors import DataError
 from offclip.grounding.pointing import Box
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt
@@ -52,24 +53,44 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What the table says of one image beside its path.
+
+    Attributes:
+        study_id, patient_id: Its own.
+        attributes: From a name of `ATTRIBUTES` to its value, where known.
+    """
+
+    study_id: str
+    patient_id: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationData:
     """An evaluation folder.
 
     Attributes:
-        images: For each split its frontal images that have labels.
+        images: For each split its images that have labels.
         labels: Of all of them.
         boxes: For each image id its boxes; empty without boxes.csv.
+        about: For each image id its study, patient and attributes.
         skipped: Rows that were left out, with the reason.
     """
 
     images: dict[str, list[ImageRef]]
     labels: Labels
     boxes: dict[str, list[Box]]
+    about: dict[str, About]
     skipped: list[Skipped]
 
 
-def read_evaluation_folder(folder: str | Path) -> EvaluationData:
+def read_evaluation_folder(folder: str | Path, *, lateral: bool = False) -> EvaluationData:
     """Reads `studies.parquet` or `reports.csv`, `labels.csv`, and `boxes.csv` if there is one.
+
+    Args:
+        folder: Holds these files.
+        lateral: Take lateral images as well; else frontal ones only.
 
     Raises:
         DataError: A file is missing or unusable, a label is not 0, 1 or blank, or nothing is left.
@@ -77,12 +98,12 @@ def read_evaluation_folder(folder: str | Path) -> EvaluationData:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder.", "Give the folder that holds labels.csv.")
-    splits, lateral, skipped = _read_images(folder)
+    splits, about, unused, skipped = _read_images(folder, lateral=lateral)
     labels, bad_labels = read_labels(folder / "labels.csv")
     labelled = set(labels.image_ids)
     known = {image.image_id for images in splits.values() for image in images}
     boxes, bad_boxes = _read_boxes(folder / "boxes.csv")
-    in_table = known | lateral
+    in_table = known | unused
     named = [("labels.csv", image_id) for image_id in labels.image_ids] + [("boxes.csv", i) for i in boxes]
     unknown = [
         Skipped(file, 0, image_id, "no such image in the table")
@@ -96,7 +117,8 @@ def read_evaluation_folder(folder: str | Path) -> EvaluationData:
             f"{folder}: no image of the table has a row in labels.csv.",
             "Compare the column image_id of both files.",
         )
-    return EvaluationData(images, labels, boxes, skipped + bad_labels + bad_boxes + unknown + unlabelled)
+    skipped = skipped + bad_labels + bad_boxes + unknown + unlabelled
+    return EvaluationData(images, labels, boxes, about, skipped)
 
 
 def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
@@ -110,7 +132,7 @@ def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
     """
     path = Path(path)
     table = read_table(path, ("image_id",))
-    findings = [column for column in table.columns if column not in LABEL_KEYS]
+    findings = [column for column in table.columns if column not in NOT_FINDINGS]
     if not findings:
         raise DataError(
             f"{path}: no finding column beside {', '.join(table.columns)}.", "Add one 0/1 column a finding."
@@ -196,25 +218,42 @@ def _read_boxes(path: Path) -> tuple[dict[str, list[Box]], list[Skipped]]:
     return boxes, skipped
 
 
-def _read_images(folder: Path) -> tuple[dict[str, list[ImageRef]], set[str], list[Skipped]]:
-    """The frontal images by split, the ids of the lateral ones, and what was left out."""
-    lateral: set[str] = set()
-    splits: dict[str, list[ImageRef]] = {}
+def _read_images(
+    folder: Path, *, lateral: bool
+) -> tuple[dict[str, list[ImageRef]], dict[str, About], set[str], list[Skipped]]:
+    """The images by split, what is known of them, the ids of those not asked for, and what was left out."""
     table = folder / "studies.parquet"
+    skipped: list[Skipped] = []
     if table.is_file():
-        rows = [(s["split"], s["images"]) for s in read_studies(table).iter_rows(named=True)]
-        skipped: list[Skipped] = []
+        studies = list(read_studies(table).iter_rows(named=True))
     elif (folder / "reports.csv").is_file():
-        studies, skipped = read_export(folder / "reports.csv")
-        patients = {"patient_id": [s.patient_id for s in studies], "split": [s.split for s in studies]}
+        exported, skipped = read_export(folder / "reports.csv")
+        studies = [
+            {"study_id": s.study_id, "patient_id": s.patient_id, "split": s.split, "images": s.images}
+            for s in exported
+        ]
+        patients = {key: [study[key] for study in studies] for key in ("patient_id", "split")}
         check_patients(pl.DataFrame(patients), str(folder / "reports.csv"))
-        rows = [(study.split, study.images) for study in studies]
     else:
         raise DataError(
             f"{folder}: neither studies.parquet nor reports.csv.", "One of them says where the images are."
         )
-    for split, images in rows:
-        frontal = [ImageRef(i["image_id"], Path(i["path"])) for i in images if i["view"] != "lateral"]
-        splits.setdefault(split, []).extend(frontal)
-        lateral.update(i["image_id"] for i in images if i["view"] == "lateral")
-    return splits, lateral, skipped
+    unused: set[str] = set()
+    about: dict[str, About] = {}
+    splits: dict[str, list[ImageRef]] = {}
+    for study in studies:
+        refs = splits.setdefault(study["split"], [])
+        for image in study["images"]:
+            if image["view"] == "lateral" and not lateral:
+                unused.add(image["image_id"])
+                continue
+            refs.append(ImageRef(image["image_id"], Path(image["path"])))
+            about[image["image_id"]] = _about(study, image["view"])
+    return splits, about, unused, skipped
+
+
+def _about(study: Mapping[str, Any], view: str | None) -> About:
+    age = study.get("age_years")
+    known = {"view": view, "sex": study.get("sex"), "age": None if age is None else f"{age:g}"}
+    attributes = {name: value for name, value in known.items() if value}
+    return About(study["study_id"], study["patient_id"], attributes)

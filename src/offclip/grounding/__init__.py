@@ -1,1 +1,1 @@
-"""Grounding: heat maps, the pointing game."""
+"""Grounding: heat maps, the pointing game, localisation, and whether a map means anything."""

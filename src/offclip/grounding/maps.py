@@ -2,13 +2,13 @@
 
 - `similarity`: what each cell adds to the cosine, of models that compare vectors.
 - `attention`: where the sentence looked, of models with cross-attention; CARZero's own map.
-- `gradient-attention`: where looking raised the logit, of CARZero.
+- `gradient-attention`: where looking raised the logit, of models with cross-attention.
+- `grad-cam`: where the last feature map of the image tower raised the logit, of every model of ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,32 +16,54 @@ from torch import Tensor
 
 from offclip.data.loader import PixelStore
 from offclip.errors import ConfigError, InputError
+from offclip.grounding.gradients import attention_gradient, grad_cam
 from offclip.models.carzero.heat_maps import gradient_attention
 from offclip.models.carzero.model import CarZero
 from offclip.models.dual_encoder import DualEncoder
 from offclip.models.heads import CrossAttentionHead
 from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
 
-Maps = Callable[[ImageFeatures, TextFeatures], Tensor]
+# From normalised pixels (B, 1, S, S) and T texts to (B, T, rows, columns).
+Maps = Callable[[Tensor, TextFeatures], Tensor]
 
 
 def map_methods(model: ClipModel) -> Mapping[str, Maps]:
     """The kinds of heat map that a model has, the one it is known for first.
 
+    Each takes normalised pixels (B, 1, S, S) and T texts, and gives (B, T, rows, columns). All of them may be
+    called in `torch.inference_mode`; those that need gradients see to it themselves.
+
     Example:
         >>> from offclip.models.carzero.config import CarZeroConfig
         >>> list(map_methods(CarZero(CarZeroConfig.tiny())))
-        ['attention', 'gradient-attention']
+        ['attention', 'gradient-attention', 'grad-cam']
     """
+
+    def on_features(compute: Callable[[ImageFeatures, TextFeatures], Tensor]) -> Maps:
+        return lambda pixels, text: compute(model.encode_image(pixels), text)
+
     if isinstance(model, CarZero):
-        return {"attention": model.heat_map, "gradient-attention": partial(gradient_attention, model)}
-    if isinstance(model, DualEncoder) and isinstance(model.head, CrossAttentionHead):
-        return {"attention": model.heat_map}
-    return {"similarity": model.heat_map}
+        last = model.image_tower.blocks[-1]
+        return {
+            "attention": on_features(model.heat_map),
+            "gradient-attention": on_features(lambda image, text: gradient_attention(model, image, text)),
+            "grad-cam": lambda pixels, text: grad_cam(model, last, pixels, text),
+        }
+    if not isinstance(model, DualEncoder):
+        return {"similarity": on_features(model.heat_map)}
+    features = model.image_tower.blocks
+    by_gradient: dict[str, Maps] = {"grad-cam": lambda pixels, text: grad_cam(model, features, pixels, text)}
+    head = model.head
+    if not isinstance(head, CrossAttentionHead):
+        return {"similarity": on_features(model.heat_map)} | by_gradient
+    return {
+        "attention": on_features(model.heat_map),
+        "gradient-attention": on_features(lambda image, text: attention_gradient(head, image, text)),
+    } | by_gradient
 
 
 def map_method(model: ClipModel, method: str | None = None) -> Maps:
-    """One kind of heat map of a model: from features to (B, T, rows, columns).
+    """One kind of heat map of a model, see `map_methods`.
 
     Args:
         model: The model.
@@ -89,8 +111,8 @@ def heat_maps(
     text = model.embed_texts(prompts)
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]
-        image = model.encode_image(model.preprocess.normalise(store.batch(chosen).to(model.device)))
-        yield from zip(chosen, maps(image, text).float().cpu().numpy(), strict=True)
+        found = maps(model.preprocess.normalise(store.batch(chosen).to(model.device)), text)
+        yield from zip(chosen, found.float().cpu().numpy(), strict=True)
 
 
 @torch.inference_mode()
@@ -124,6 +146,5 @@ def maps_of_image(
     maps = map_method(model, method)
     square, geometry = model.preprocess.fit(pixels, aspect)
     squares = torch.from_numpy(square).unsqueeze(0).to(model.device)
-    image = model.encode_image(model.preprocess.normalise(squares))
-    found = maps(image, model.embed_texts(prompts))[0].float().cpu().numpy()
+    found = maps(model.preprocess.normalise(squares), model.embed_texts(prompts))[0].float().cpu().numpy()
     return np.stack([geometry.map_to_original(heat_map, outside=np.nan) for heat_map in found])

@@ -1,4 +1,4 @@
-"""The pointing game: does the heat map's maximum lie in a box of that finding?"""
+"""The pointing game: does the heat map's maximum lie in a region of that finding?"""
 
 from __future__ import annotations
 
@@ -7,29 +7,53 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offclip.errors import InputError
+from offclip.errors import ConfigError, InputError
+from offclip.grounding.regions import Box, Region
 from offclip.images.geometry import Letterbox
+
+__all__ = ["RULES", "Box", "Pointing", "PointingRule", "point"]
+
+RULES = ("centre", "peer")
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in original pixels.
+class PointingRule:
+    """What counts as a hit.
 
     Attributes:
-        finding: What it encloses.
-        x, y: Left and top edge.
-        width, height: Size.
+        name: `"centre"`: the centre of the largest cell counts, tied cells by their share, and cells in the
+            padding are left out, so that a constant map scores its chance. `"peer"`: what the published code
+            of CARZero comes to, whose map is repeated over the square before the maximum is taken: the top
+            left corner of the first of the largest cells counts, padding or not.
+        tolerance: How far from a region is still a hit: below 1 a share of the image's longer side, from 1 on
+            a number of original pixels. Zhang et al. allow 15 pixels.
+
+    Raises:
+        ConfigError: The rule is unknown, or the tolerance is negative or not a number.
     """
 
-    finding: str
-    x: float
-    y: float
-    width: float
-    height: float
+    name: str = "centre"
+    tolerance: float = 0.0
 
-    def holds(self, x: float, y: float) -> bool:
-        """Whether a point lies inside or on the edge."""
-        return self.x <= x <= self.x + self.width and self.y <= y <= self.y + self.height
+    def __post_init__(self) -> None:
+        if self.name not in RULES:
+            raise ConfigError(f"Unknown rule {self.name!r}.", f"Choose one of: {', '.join(RULES)}.")
+        if not 0 <= self.tolerance < float("inf"):
+            raise ConfigError(
+                f"A tolerance of {self.tolerance}.",
+                "Give pixels, or below 1 a share of the image's longer side.",
+            )
+
+    def reach(self, geometry: Letterbox) -> float:
+        """The tolerance in original pixels.
+
+        Example:
+            >>> PointingRule(tolerance=0.02).reach(Letterbox.of(height=1000, width=500, size=64))
+            20.0
+        """
+        if self.tolerance >= 1:
+            return self.tolerance
+        return self.tolerance * max(geometry.height, geometry.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +61,35 @@ class Pointing:
     """Result for one image and one finding.
 
     Attributes:
-        hit: The maximum lies in a box; a fraction where several cells share the maximum.
-        chance: Share of the cells over the image whose centre lies in a box.
+        hit: The maximum lies in a region; a fraction where several cells share the maximum.
+        chance: Share of the cells that would be a hit: what a random cell scores.
     """
 
     hit: float
     chance: float
 
 
-def point(heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Pointing:
+def point(
+    heat_map: np.ndarray,
+    geometry: Letterbox,
+    regions: Sequence[Region],
+    rule: PointingRule = PointingRule(),
+) -> Pointing:
     """Plays the pointing game on one map.
 
-    The rule: the centre of the cell with the largest value, taken to original pixels, lies in any box of
+    The rule: the centre of the cell with the largest value, taken to original pixels, lies in any region of
     the finding. Cells whose centre lies in the padding are left out. Tied cells count as if one of them
-    were drawn at random, so a constant map scores exactly its chance level.
+    were drawn at random, so a constant map scores exactly its chance level. `PointingRule` has another rule
+    and a tolerance.
 
     Args:
         heat_map: (rows, columns) over the model's square.
         geometry: How the image got into the square.
-        boxes: Boxes of this finding, at least one, in original pixels.
+        regions: Boxes and masks of this finding, at least one, in original pixels.
+        rule: What counts as a hit.
 
     Raises:
-        InputError: There is no box, the map is not finite, or no cell lies over the image.
+        InputError: There is no region, the map is not finite, or no cell lies over the image.
 
     Source:
         Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016.
@@ -68,28 +99,34 @@ def point(heat_map: np.ndarray, geometry: Letterbox, boxes: Sequence[Box]) -> Po
         >>> heat = np.zeros((2, 2)); heat[0, 0] = 1
         >>> point(heat, geometry, [Box("nodule", 0, 0, 40, 40)])
         Pointing(hit=1.0, chance=0.25)
+        >>> point(heat, geometry, [Box("nodule", 30, 30, 40, 40)], PointingRule(tolerance=15)).hit
+        1.0
     """
-    if not boxes:
+    if not regions:
         raise InputError("There is no box to point at.", "Leave the image out of the pointing game.")
     if not np.isfinite(heat_map).all():
         raise InputError("The heat map is not finite.", "Look at the image and the model.")
     rows, columns = heat_map.shape
-    inside, over_image = np.zeros((rows, columns), bool), np.zeros((rows, columns), bool)
+    peer = rule.name == "peer"
+    reach, at = rule.reach(geometry), 0.0 if peer else 0.5
+    inside, counts = np.zeros((rows, columns), bool), np.ones((rows, columns), bool)
     for row in range(rows):
         for column in range(columns):
             x, y = geometry.to_original(
-                x=(column + 0.5) * geometry.size / columns, y=(row + 0.5) * geometry.size / rows
+                x=(column + at) * geometry.size / columns, y=(row + at) * geometry.size / rows
             )
-            over_image[row, column] = 0 <= x <= geometry.width and 0 <= y <= geometry.height
-            inside[row, column] = any(box.holds(x, y) for box in boxes)
-    if not over_image.any():
+            if not peer:
+                counts[row, column] = 0 <= x <= geometry.width and 0 <= y <= geometry.height
+            if counts[row, column]:
+                inside[row, column] = any(region.holds(x, y, reach) for region in regions)
+    if not counts.any():
         raise InputError(
             f"An image of {geometry.height} x {geometry.width} pixels lies between the "
             f"{rows} x {columns} cells.",
             "Leave the image out of the pointing game.",
         )
-    inside &= over_image
-    maximum = over_image & (heat_map == heat_map[over_image].max())
-    return Pointing(
-        hit=float((inside & maximum).sum() / maximum.sum()), chance=float(inside.sum() / over_image.sum())
-    )
+    chance = float(inside.sum() / counts.sum())
+    if peer:
+        return Pointing(hit=float(inside.flat[int(heat_map.argmax())]), chance=chance)
+    maximum = counts & (heat_map == heat_map[counts].max())
+    return Pointing(hit=float((inside & maximum).sum() / maximum.sum()), chance=chance)

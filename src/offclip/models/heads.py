@@ -75,26 +75,29 @@ class CrossAttentionHead(nn.Module):
 
     def forward(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """Logits (B, T)."""
-        attention, queries = self._attention(image, text)
-        values = self._split(self.value(self._memory(image)))  # B H P+1 d
-        found = torch.einsum("bhtp,bhpd->bthd", attention, values).flatten(2)  # B T D
-        # The product lets the logit depend on agreement between what was asked and what was found.
-        return self.score(queries * self.mix(found)).squeeze(-1).float() + self.bias
+        return self.answer(self.attention(image, text), image, text)
 
     def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """Mean attention of the heads on the cells, (B, T, rows, columns)."""
-        attention, _ = self._attention(image, text)
+        attention = self.attention(image, text)
         return attention.mean(dim=1)[..., 1:].unflatten(-1, image.grid)  # token 0 is the pooled vector
+
+    def attention(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Attention of every sentence on the pooled vector and the cells, (B, heads, T, 1 + P)."""
+        keys = self._split(self.key(self._memory(image)))  # B H P+1 d
+        logits = torch.einsum("htd,bhpd->bhtp", self._split(self.query(self.norm_text(text.pooled))), keys)
+        return (logits.float() / math.sqrt(keys.shape[-1])).softmax(dim=-1).to(keys.dtype)
+
+    def answer(self, attention: Tensor, image: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Logits (B, T) for a given attention, as `attention` returns it."""
+        values = self._split(self.value(self._memory(image)))  # B H P+1 d
+        found = torch.einsum("bhtp,bhpd->bthd", attention, values).flatten(2)  # B T D
+        # The product lets the logit depend on agreement between what was asked and what was found.
+        product = self.norm_text(text.pooled) * self.mix(found)
+        return self.score(product).squeeze(-1).float() + self.bias
 
     def _memory(self, image: ImageFeatures) -> Tensor:
         return self.norm_image(torch.cat([image.pooled.unsqueeze(1), image.local], dim=1))  # B P+1 D
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # ... N D -> ... H N d
-
-    def _attention(self, image: ImageFeatures, text: TextFeatures) -> tuple[Tensor, Tensor]:
-        queries = self.norm_text(text.pooled)  # T D
-        keys = self._split(self.key(self._memory(image)))  # B H P+1 d
-        logits = torch.einsum("htd,bhpd->bhtp", self._split(self.query(queries)), keys)
-        attention = (logits.float() / math.sqrt(keys.shape[-1])).softmax(dim=-1).to(keys.dtype)
-        return attention, queries

@@ -34,23 +34,17 @@ class Scores:
         return self.logits[:, self.prompts.index(prompt)]
 
 
-@torch.inference_mode()
-def score_images(
-    model: ClipModel,
-    store: PixelStore,
-    prompts: Sequence[str],
-    *,
-    batch_size: int = 256,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Scores:
-    """Scores images against prompts; the prompts are encoded once.
+def image_scorer(
+    model: ClipModel, prompts: Sequence[str]
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Encodes T prompts once, and returns what scores squares against them, batch by batch.
 
     Args:
         model: In evaluation mode.
-        store: The images.
         prompts: T different sentences.
-        batch_size: Images at a time.
-        on_progress: Called with (images done, images in all).
+
+    Returns:
+        A function from (B, S, S) uint8 squares to logits (B, T) and unit vectors (B, D), both float32.
 
     Raises:
         InputError: The model is in training mode, or a prompt is doubled.
@@ -59,14 +53,45 @@ def score_images(
         raise InputError("The model is in training mode.", "Call model.eval() first.")
     if len(set(prompts)) != len(prompts):
         raise InputError("A prompt stands in the list twice.", "Give every prompt once.")
-    compare = model.scorer(prompts)
-    logits, embeddings = [], []
+    with torch.inference_mode():
+        compare = model.scorer(prompts)
+
+    @torch.inference_mode()
+    def score(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pixels = model.preprocess.normalise(torch.from_numpy(squares).to(model.device))
+        image = model.encode_image(pixels)
+        pooled = torch.nn.functional.normalize(image.pooled.float(), dim=-1)
+        return compare(image).float().cpu().numpy(), pooled.cpu().numpy()
+
+    return score
+
+
+def score_images(
+    model: ClipModel,
+    store: PixelStore,
+    prompts: Sequence[str],
+    *,
+    batch_size: int = 256,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Scores:
+    """Scores images that are in memory; `offclip.zeroshot.files` scores files.
+
+    Args:
+        model: In evaluation mode.
+        store: The images, at least one.
+        prompts: T different sentences.
+        batch_size: Images at a time.
+        on_progress: Called with (images done, images in all).
+
+    Raises:
+        InputError: The model is in training mode, or a prompt is doubled.
+    """
+    score = image_scorer(model, prompts)
     total = len(store.image_ids)
+    found = []
     for start in range(0, total, batch_size):
-        squares = store.batch(range(start, min(start + batch_size, total))).to(model.device)
-        image = model.encode_image(model.preprocess.normalise(squares))
-        logits.append(compare(image).float().cpu())
-        embeddings.append(torch.nn.functional.normalize(image.pooled.float(), dim=-1).cpu())
+        found.append(score(store.squares[start : start + batch_size]))
         if on_progress:
             on_progress(min(start + batch_size, total), total)
-    return Scores(store.image_ids, tuple(prompts), torch.cat(logits).numpy(), torch.cat(embeddings).numpy())
+    logits, embeddings = zip(*found, strict=True)
+    return Scores(store.image_ids, tuple(prompts), np.concatenate(logits), np.concatenate(embeddings))

@@ -8,9 +8,9 @@ import pytest
 from offclip.data.loader import ImageRef
 from offclip.evaluation.ablation import ABLATION, Variant
 from offclip.evaluation.report.gallery import maximum, overlay
+from offclip.evaluation.report.palette import colours
 from offclip.evaluation.report.probe import choose_cases, choose_normals
 from offclip.evaluation.report.projection import principal_plane
-from offclip.evaluation.report.svg import Plot, colours
 from offclip.evaluation.truth import EvaluationData, Labels
 from offclip.grounding.pointing import Box
 from offclip.images.geometry import Letterbox
@@ -20,7 +20,7 @@ def truth(present: list[list[float]], boxes: dict[str, list[Box]]) -> Evaluation
     ids = tuple(f"i{number}" for number in range(len(present)))
     flags = np.array(present, float)
     labels = Labels(ids, ("Mass", "edema"), flags, (flags == 0).all(axis=1).astype(float))
-    return EvaluationData({"test": [ImageRef(i, Path(f"{i}.png")) for i in reversed(ids)]}, labels, boxes, [])
+    return EvaluationData({"test": [ImageRef(i, Path(f"{i}.png")) for i in reversed(ids)]}, labels, boxes, {}, [])
 
 
 def test_cases_are_the_first_by_id_that_show_the_finding_alone():
@@ -81,18 +81,3 @@ def test_every_variant_has_its_own_colour_whatever_stands_beside_it():
     together = colours([*others, *ABLATION])
     assert len(set(together.values())) == len(together)
     assert colours([ABLATION[3]])[ABLATION[3]] == together[ABLATION[3]]
-
-
-def test_a_figure_takes_the_colours_of_the_page_and_leaves_no_state_behind():
-    import matplotlib
-
-    before = dict(matplotlib.rcParams)
-    plot = Plot(200, 100)
-    plot.axes.plot([0, 1], [0, 1], color="#0072b2")
-    plot.axes.set_xlabel("a < b & $c$")
-    text = plot.svg("one", 'a "name"')
-    assert dict(matplotlib.rcParams) == before
-    assert "var(--v3)" in text
-    assert "#0072b2" not in text
-    assert "a &lt; b &amp; $c$" in text
-    assert 'aria-label="a &#34;name&#34;"' in text

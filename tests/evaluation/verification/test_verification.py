@@ -131,6 +131,7 @@ def test_a_trained_model_passes(finished_run):
         "preprocessing of the card",
         "logits",
         "heat map similarity",
+        "heat map grad-cam",
         "equal images, equal scores",
         "prompts differ",
     } == set(checks)

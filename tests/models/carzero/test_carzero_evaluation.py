@@ -7,7 +7,7 @@ import pytest
 import torch
 from carzero_vocabulary import make_vocabulary
 
-from offclip.cli.evaluate import make_scoring
+from offclip.cli.scoring import make_scoring
 from offclip.errors import ConfigError
 from offclip.evaluation.run import evaluate
 from offclip.models.carzero.config import CarZeroConfig
@@ -35,7 +35,7 @@ def test_a_cache_of_prompts_changes_nothing(folder, phantom, tmp_path):
 def test_fewer_bits_are_named_in_the_results(folder, phantom, tmp_path):
     exact = evaluate(folder, phantom)
     less = evaluate(folder, phantom, tmp_path, scoring=make_scoring("int8-towers", None))
-    assert json.loads((tmp_path / "results.json").read_text())["precision"] == "int8-towers"
+    assert json.loads((tmp_path / "results.json").read_text())["run"]["precision"] == "int8-towers"
     difference = np.abs(less.scores.logits - exact.scores.logits).mean()
     assert 0 < difference < 0.2 * exact.scores.logits.std()
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from offclip.data.csv_table import read_table
-from offclip.data.study import LABEL_KEYS
+from offclip.data.study import NOT_FINDINGS
 from offclip.errors import DataError
 
 Caption = Literal["kept", "report"]
@@ -74,7 +74,7 @@ def read_findings(path: Path) -> dict[str, dict[str, int | None]]:
         DataError: The table cannot be read, or a value is not 0, 1 or blank.
     """
     table = read_table(path, ("image_id",))
-    names = [name for name in table.columns if name not in LABEL_KEYS]
+    names = [name for name in table.columns if name not in NOT_FINDINGS]
     values = table.select(pl.col(names).cast(pl.Float64, strict=False).cast(pl.Int8, strict=False))
     wrong = table.with_row_index("row", offset=2).filter(
         pl.any_horizontal(

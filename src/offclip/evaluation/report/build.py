@@ -5,25 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from offclip.data.files import atomic_path
 from offclip.errors import OffclipError
 from offclip.evaluation.ablation import BASELINE, FULL_METHOD, Job
+from offclip.evaluation.drawing.page import style, write_html
+from offclip.evaluation.drawing.svg import variable
 from offclip.evaluation.report import figures
 from offclip.evaluation.report.gallery import Card, cards, phantom_parameters
+from offclip.evaluation.report.palette import colours
 from offclip.evaluation.report.probe import MOST_IMAGES, Close, choose_cases, choose_normals, look
 from offclip.evaluation.report.projection import projection
 from offclip.evaluation.report.provenance import provenance
 from offclip.evaluation.report.runs import FinishedRun, by_variant, key_of, read_runs, same_seed
 from offclip.evaluation.report.sentences import headline_sentence, ingredient_sentences
-from offclip.evaluation.report.svg import colours, variable
 from offclip.evaluation.report.table import MEASURES, table_rows
 from offclip.evaluation.run import COLUMNS
 from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
@@ -69,20 +68,11 @@ def write_report(path: Path, *, data: Path, jobs: Sequence[Job], table: pl.DataF
     Raises:
         DataError: The data folder cannot be read, or the disk is full.
     """
-    path, data = Path(path), Path(data)
+    data = Path(data)
     runs = read_runs(jobs)
     truth = read_evaluation_folder(data)
-    page = _environment().get_template("template.html.j2").render(_context(data, truth, runs, table))
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
-
-
-def _environment() -> Environment:
-    loader = PackageLoader("offclip.evaluation.report", package_path="")
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    context = _context(data, truth, runs, table)
+    return write_html(path, "offclip.evaluation.report", "template.html.j2", context)
 
 
 def _context(
@@ -95,9 +85,8 @@ def _context(
     chosen = (key_of(BASELINE), key_of(FULL_METHOD))
     worst = COLUMNS.index("worst_prompt_normal_auc")
     synthetic = phantom_parameters(data) is not None
-    style = resources.files("offclip.evaluation.report").joinpath("style.css").read_text(encoding="utf-8")
     return {
-        "style": Markup(style),
+        "style": style(),
         "synthetic": synthetic,
         "measures": [MEASURES[column] for column in COLUMNS],
         "rows": rows,
@@ -122,7 +111,7 @@ def _closer(data: Path, truth: EvaluationData, runs: Sequence[FinishedRun]) -> C
     pair = same_seed(runs, key_of(BASELINE), key_of(FULL_METHOD))
     if pair is None:
         return None
-    split = pair[0].results.get("split", "test")
+    split = pair[0].split
     if not truth.images.get(split):
         return None
     cases, normals = choose_cases(truth, split), choose_normals(truth, split)

@@ -8,8 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from offclip.evaluation.ablation import Variant
+from offclip.evaluation.drawing.svg import GRID, INK, MUTED, Plot
+from offclip.evaluation.report.palette import colours
 from offclip.evaluation.report.runs import FinishedRun
-from offclip.evaluation.report.svg import GRID, INK, MUTED, Plot, colours
 from offclip.evaluation.statistics.ranks import roc_curve
 from offclip.evaluation.truth import Labels
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt

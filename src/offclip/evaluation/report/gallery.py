@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Sequence
@@ -10,20 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import matplotlib
 import numpy as np
 
 from offclip.data.phantom import phantom_case
 from offclip.errors import OffclipError
+from offclip.evaluation.drawing.films import SHOWN, data_uri, shrink, under_heat
 from offclip.evaluation.report.probe import Case, Close
 from offclip.grounding.pointing import Box, point
 from offclip.images.geometry import Letterbox
 from offclip.images.reading import read
-
-SHOWN = 256
-_QUALITY = 84
-_OPACITY = 0.78
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +104,7 @@ def film_of(case: Case, folder: Path) -> np.ndarray:
         drawn = phantom_case(parameters["seed"], int(number[1]), SHOWN, parameters["style"])
         if drawn.image_id == case.image.image_id:
             return drawn.image
-    film = read(case.image.path).pixels
-    scale = SHOWN / max(film.shape)
-    size = (max(1, round(film.shape[1] * scale)), max(1, round(film.shape[0] * scale)))
-    return cv2.resize(film, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return shrink(read(case.image.path).pixels)
 
 
 def phantom_parameters(folder: Path) -> dict[str, Any] | None:
@@ -130,14 +121,9 @@ def overlay(film: np.ndarray, heat_map: np.ndarray, geometry: Letterbox, boxes: 
     height, width = film.shape
     # The film is shown smaller than it is; scales are per axis, so the same record serves.
     heat = replace(geometry, height=height, width=width).map_to_original(heat_map)
-    middle, top = float(np.median(heat)), float(heat.max())
-    strength = ((heat - middle) / (top - middle)).clip(0, 1) if top > middle else np.zeros_like(heat)
-    colour = matplotlib.colormaps["inferno"](strength)[..., :3] * 255
-    alpha = _OPACITY * strength[..., None]
-    mixed = (film[..., None] * (1 - alpha) + colour * alpha).round().astype(np.uint8)
     x, y = maximum(heat_map, geometry)
     hit = point(heat_map, geometry, boxes).hit
-    return Overlay(data_uri(mixed), x, y, None if 0 < hit < 1 else hit == 1)
+    return Overlay(data_uri(under_heat(film, heat)), x, y, None if 0 < hit < 1 else hit == 1)
 
 
 def maximum(heat_map: np.ndarray, geometry: Letterbox) -> tuple[float, float]:
@@ -157,15 +143,3 @@ def maximum(heat_map: np.ndarray, geometry: Letterbox) -> tuple[float, float]:
         if 0 <= x <= geometry.width and 0 <= y <= geometry.height:
             return x, y
     return geometry.width / 2, geometry.height / 2
-
-
-def data_uri(picture: np.ndarray) -> str:
-    """(H, W) grey or (H, W, 3) RGB uint8 as a JPEG inside a URI.
-
-    Example:
-        >>> data_uri(np.zeros((8, 8), np.uint8))[:22]
-        'data:image/jpeg;base64'
-    """
-    ordered = picture[..., ::-1] if picture.ndim == 3 else picture
-    encoded = cv2.imencode(".jpg", ordered, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
+from offclip.evaluation.drawing.svg import ABNORMAL, NORMAL, Plot
 from offclip.evaluation.report.probe import Close
-from offclip.evaluation.report.svg import ABNORMAL, NORMAL, Plot
 from offclip.evaluation.truth import Labels
 
 

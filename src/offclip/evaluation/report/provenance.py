@@ -60,7 +60,7 @@ def provenance(data: Path, truth: EvaluationData, runs: Sequence[FinishedRun]) -
     chosen = chosen or (runs[0] if runs else None)
     recipe = _recipe(chosen) if chosen else {}
     return Provenance(
-        split=chosen.results.get("split", "test") if chosen else "test",
+        split=chosen.split if chosen else "test",
         splits=[_size(truth, name) for name in (*_SPLITS, *sorted(truth.images.keys() - set(_SPLITS)))],
         seeds=sorted({run.job.config.seed for run in runs}),
         runs=len(runs),

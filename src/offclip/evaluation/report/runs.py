@@ -40,6 +40,11 @@ class FinishedRun:
         )
 
     @property
+    def split(self) -> str:
+        """The split that was reported."""
+        return self.results.get("run", {}).get("split") or "test"
+
+    @property
     def normal_auc_by_prompt(self) -> dict[str, float]:
         """One AUC a normal prompt."""
         return self.results.get("details", {}).get("normal_auc_by_prompt", {})

@@ -12,10 +12,10 @@ import polars as pl
 from offclip.data.csv_table import read_table
 from offclip.errors import DataError
 from offclip.evaluation.cases import ATTRIBUTES
+from offclip.zeroshot.words import NORMAL_CLASS, NORMAL_LABELS, plain_words
 
 IDS = ("image_id", "study_id", "patient_id")
 KEYS = (*IDS, "split", *ATTRIBUTES)
-NORMAL = "normal"
 _SHOWN = 10
 
 
@@ -66,8 +66,8 @@ def canonical(name: str) -> str:
         >>> canonical("Pleural_Thickening"), canonical("No Finding")
         ('pleural thickening', 'normal')
     """
-    plain = " ".join(name.replace("_", " ").lower().split())
-    return NORMAL if plain in ("no finding", "no findings", "normal") else plain
+    plain = plain_words(name)
+    return NORMAL_CLASS if plain in NORMAL_LABELS else plain
 
 
 def listed(values: Sequence[str]) -> str:

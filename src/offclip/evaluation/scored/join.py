@@ -10,8 +10,9 @@ import numpy as np
 
 from offclip.errors import DataError
 from offclip.evaluation.cases import ATTRIBUTES, Cases, normal_of
-from offclip.evaluation.scored.columns import NORMAL, ClassTable, canonical, listed, read_class_table
+from offclip.evaluation.scored.columns import ClassTable, canonical, listed, read_class_table
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt
+from offclip.zeroshot.words import NORMAL_CLASS
 
 ALL = "all"
 
@@ -120,7 +121,7 @@ class _Maker:
         ids = [self.labels.image_ids[row] for row in rows]
         studies = self._ids("study_id", rows, scored, ids)
         truth = np.stack([self.labels.classes[label][list(rows)] for label in self.fits.values()], axis=1)
-        named = next((name for name in self.labels.classes if canonical(name) == NORMAL), None)
+        named = next((name for name in self.labels.classes if canonical(name) == NORMAL_CLASS), None)
         return Cases.of(
             ids,
             list(self.fits.values()),
@@ -202,10 +203,10 @@ def _match_classes(
     scores: ClassTable, labels: ClassTable, *, allow_missing: bool
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """From score column to label column; the columns with normal scores; what was left out."""
-    findings = [name for name in labels.classes if canonical(name) != NORMAL]
+    findings = [name for name in labels.classes if canonical(name) != NORMAL_CLASS]
     by_key = {canonical(name): name for name in findings}
     by_key |= {finding_prompt(name): name for name in findings}
-    asks_normal = {name for name in scores.classes if canonical(name) == NORMAL or name in NORMAL_PROMPTS}
+    asks_normal = {n for n in scores.classes if canonical(n) == NORMAL_CLASS or n in NORMAL_PROMPTS}
     fits: dict[str, str] = {}
     for name in scores.classes:
         label = by_key.get(canonical(name)) or by_key.get(name)

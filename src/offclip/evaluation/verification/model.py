@@ -84,9 +84,9 @@ def _scores(path: Path, model: ClipModel, text: TextFeatures) -> Iterator[Check]
     size = model.preprocess.size
     film = torch.from_numpy(model.preprocess.fit(make_image(2))[0])
     squares = torch.stack([film, film, torch.zeros(size, size, dtype=torch.uint8)])
-    image = model.encode_image(model.preprocess.normalise(squares.to(model.device)))
-    logits = model.similarity(image, text)
-    maps = {name: compute(image, text) for name, compute in map_methods(model).items()}
+    pixels = model.preprocess.normalise(squares.to(model.device))
+    logits = model.similarity(model.encode_image(pixels), text)
+    maps = {name: compute(pixels, text) for name, compute in map_methods(model).items()}
     if not all(bool(torch.isfinite(values).all()) for values in (logits, *maps.values())):
         raise CheckpointError(f"{path}: the model computes values that are not finite.", "Train it again.")
     spread = (logits.max() - logits.min()).item()

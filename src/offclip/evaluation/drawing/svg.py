@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -12,25 +11,14 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from offclip.evaluation.ablation import Variant
-from offclip.evaluation.report.runs import Key, key_of
-
 INK, MUTED, GRID = "#1b1f25", "#626b77", "#e1e5ea"
 NORMAL, ABNORMAL = "#56b4e9", "#4b4b4c"
 
-# Okabe and Ito's palette; a variant has one colour on the whole page.
-_PALETTE = ("#d55e00", "#e69f00", "#cc79a7", "#0072b2", "#009e73")
-_KEYS: tuple[Key, ...] = (
-    ("infonce", False),
-    ("infonce", True),
-    ("off-diagonal", False),
-    ("offclip", True),
-    ("multi-positive", True),
-)
-_OTHERS = ("#8c6bb1", "#7f6d5f", "#b8a500", "#3c9d9b", "#8a8f98")
+# Okabe and Ito's palette.
+PALETTE = ("#d55e00", "#e69f00", "#cc79a7", "#0072b2", "#009e73")
 # Every colour is drawn as light-theme hex and replaced by a variable that the style sheet sets twice.
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", NORMAL: "normal", ABNORMAL: "abnormal"}
-_VARIABLES |= {colour: f"v{number}" for number, colour in enumerate(_PALETTE)}
+_VARIABLES |= {colour: f"v{number}" for number, colour in enumerate(PALETTE)}
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -54,19 +42,6 @@ _SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,
     "lines.solid_capstyle": "round",
 }
-
-
-def colours(variants: Sequence[Variant]) -> dict[Variant, str]:
-    """One colour a variant, always the same for those of the ablation.
-
-    Example:
-        >>> colours([Variant("OFF-CLIP", "offclip", True), Variant("mine", "siglip", False)]).values()
-        dict_values(['#0072b2', '#8c6bb1'])
-    """
-    known = dict(zip(_KEYS, _PALETTE, strict=True))
-    unknown = [variant for variant in variants if key_of(variant) not in known]
-    extra = {variant: _OTHERS[number % len(_OTHERS)] for number, variant in enumerate(unknown)}
-    return {variant: known.get(key_of(variant)) or extra[variant] for variant in variants}
 
 
 def variable(colour: str) -> str:

@@ -1,0 +1,5 @@
+"""Grounding of a model on a folder with boxes or masks."""
+
+from offclip.evaluation.grounding.run import GroundingResult, ground, ground_model
+
+__all__ = ["GroundingResult", "ground", "ground_model"]

@@ -1,0 +1,1 @@
+"""From the official tree of a public set to the truth of a protocol."""
