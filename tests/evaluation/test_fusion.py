@@ -174,6 +174,12 @@ def test_classes_that_are_too_small_keep_their_mean_and_are_named():
     np.testing.assert_allclose(fused.cases.scores[:, 1], fuse(both).scores[:, 1])
 
 
+def test_a_handful_of_studies_keep_their_means():
+    fused = fuse_studies(_images(), "learned")
+    assert fused.fell_back == ("mass", "edema", "There is no finding.")
+    np.testing.assert_allclose(fused.cases.scores, fuse(_images()).scores)
+
+
 def test_learned_fusion_works_without_views_and_with_single_images():
     images = _views(200, 6)
     plain = Cases.of(images.ids, ["mass"], images.scores, images.truth, study_ids=images.study_ids)

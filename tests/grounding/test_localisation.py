@@ -43,6 +43,15 @@ def test_overlaps_are_those_of_scikit_learn(seed, cut):
     assert found.dice == pytest.approx(f1_score(labels[1], labels[0]), abs=1e-12)
 
 
+def test_all_cuts_at_once_are_each_cut_by_itself():
+    rng = np.random.default_rng(2)
+    heat = rng.integers(-3, 9, (40, 30)).astype(np.float32) / 7  # many ties
+    heat[:3] = np.nan
+    truth = rng.random((40, 30)) < 0.2
+    for cut, found in zip(CUTS, overlaps(heat, truth), strict=True):
+        assert found == overlap(cut.of(heat), truth & ~np.isnan(heat)), cut
+
+
 @settings(derandomize=True, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_contrast_is_the_formula_and_does_not_look_at_the_scale(seed):

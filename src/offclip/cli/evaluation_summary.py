@@ -61,7 +61,8 @@ def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             if row["claim"] == "refused":
                 yield name, "refused", row["reason"]
                 continue
-            yield (f"{name} ({row['claim']})", *_estimate(row["cleared"]))
+            reached = f"{100 * row['reached']['value']:.1f} % reached, {row['claim']}"
+            yield (f"{name} ({reached})", *_estimate(row["cleared"]))
         if normal["false_findings"]:
             yield ("false findings per normal", *_estimate(normal["false_findings"]["per_normal"]))
     if document.get("negation"):

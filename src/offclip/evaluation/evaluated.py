@@ -113,6 +113,7 @@ def evaluate_cases(
             validation,
             thresholds=thresholds,
             prevalence=settings.prevalence,
+            operating=operating,
             bootstrap=bootstrap,
             calibration=settings.calibration,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from offclip.data.files import atomic_path, write_csv
 from offclip.evaluation.evaluated import Evaluated
-from offclip.evaluation.result_page import write_result_page
+from offclip.evaluation.result_page import FilmMap, write_result_page
 from offclip.evaluation.results import write_documents
 
 CASES, VALIDATION = "cases.parquet", "validation.parquet"
@@ -16,7 +16,12 @@ RESULTS, MISSES, PAGE, MODEL_CARD = "results.json", "misses.csv", "report.html",
 
 
 def write_evaluated(
-    evaluated: Evaluated, out: Path, images: Mapping[str, Path] | None = None, *, pages: bool = True
+    evaluated: Evaluated,
+    out: Path,
+    images: Mapping[str, Path] | None = None,
+    *,
+    overlays: Mapping[str, Sequence[FilmMap]] | None = None,
+    pages: bool = True,
 ) -> None:
     """Writes cases, misses, tables, the page, the cards, and last of all results.json.
 
@@ -24,6 +29,7 @@ def write_evaluated(
         evaluated: What was measured.
         out: The folder; made if missing.
         images: From case id to a film, for the gallery of the page.
+        overlays: From case id to heat maps of its film.
         pages: Write the tables, the page and the cards; without, numbers and cases only.
 
     Raises:
@@ -45,6 +51,7 @@ def write_evaluated(
             evaluated.cases,
             validation=evaluated.validation,
             images=images,
+            overlays=overlays,
             model_card=(out / MODEL_CARD).read_text(encoding="utf-8"),
         )
     with atomic_path(out / RESULTS) as temporary:  # the last, so that it says that all is there

@@ -22,11 +22,14 @@ from offclip.evaluation.evaluated import Evaluated, evaluate_cases
 from offclip.evaluation.model_cases import cases_of
 from offclip.evaluation.negation import measure_negation, negation_prompts
 from offclip.evaluation.outputs import write_evaluated
+from offclip.evaluation.overlays import ModelMaps
 from offclip.evaluation.pointing import SCHEMA, point_all
 from offclip.evaluation.protocol_cases import images_by_split, prompts_of, protocol_cases, with_prompts
 from offclip.evaluation.protocols.truth.read import read_protocol_data
+from offclip.evaluation.result_page import FilmMap
 from offclip.evaluation.settings import Settings
 from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
+from offclip.grounding.regions import Box
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import ScoringOptions
@@ -141,8 +144,9 @@ def evaluate(
             "precision": scoring.precision if scoring else None,
         }
         if out is not None:
-            paths = {image.image_id: image.path for image in images[split]}
-            write_evaluation(result, Path(out), paths if pages else None, pages=pages)
+            overlays = _overlays(model, result, images[split], asked, data.boxes)
+            films = _films(images[split], {i: about.study_id for i, about in data.about.items()})
+            write_evaluation(result, Path(out), films, overlays, pages=pages)
     return result
 
 
@@ -233,9 +237,31 @@ def evaluate_protocol(
         }
         evaluated.document["prompts"] = _remarks(model, asked)
         if out is not None:
-            paths = {image.image_id: image.path for image in images["test"]}
-            write_evaluation(result, Path(out), paths, pages=pages)
+            overlays = _overlays(model, result, images["test"], asked, data.boxes)
+            studies = dict(zip((i.image_id for i in data.images), data.study_ids, strict=True))
+            films = _films(images["test"], studies)
+            write_evaluation(result, Path(out), films, overlays, pages=pages)
     return result
+
+
+def _films(images: Sequence[ImageRef], studies: Mapping[str, str]) -> dict[str, Path]:
+    """From case id to a film: of an image its own, of a study its first."""
+    first = {studies[image.image_id]: image.path for image in reversed(images)}
+    return first | {image.image_id: image.path for image in images}
+
+
+def _overlays(
+    model: ClipModel,
+    result: Evaluation,
+    images: Sequence[ImageRef],
+    asked: PromptSet,
+    boxes: Mapping[str, Sequence[Box]],
+) -> ModelMaps | None:
+    """Heat maps for the gallery; None for studies, which have no film of their own."""
+    if result.evaluated.document["run"]["unit"] == "study":
+        return None
+    paths = {image.image_id: image.path for image in images}
+    return ModelMaps(model, result.evaluated.cases, paths, asked.prompts, boxes)
 
 
 def _remarks(model: ClipModel, asked: PromptSet) -> list[dict[str, Any]]:
@@ -289,7 +315,12 @@ def _kept_parts(out: str | Path | None) -> Iterator[Path | None]:
 
 
 def write_evaluation(
-    result: Evaluation, out: Path, images: Mapping[str, Path] | None, *, pages: bool = True
+    result: Evaluation,
+    out: Path,
+    films: Mapping[str, Path] | None = None,
+    overlays: Mapping[str, Sequence[FilmMap]] | None = None,
+    *,
+    pages: bool = True,
 ) -> None:
     """Writes scores.csv, pointing.csv, skipped.csv, and what every evaluation writes.
 
@@ -303,7 +334,7 @@ def write_evaluation(
     write_csv(scores, out / "scores.csv")
     write_csv(result.pointing, out / "pointing.csv")
     write_skipped(out / "skipped.csv", result.skipped)
-    write_evaluated(result.evaluated, out, images, pages=pages)
+    write_evaluated(result.evaluated, out, films, overlays=overlays, pages=pages)
 
 
 def named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:

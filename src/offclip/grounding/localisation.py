@@ -38,10 +38,7 @@ class Cut:
 
     def value(self, seen: np.ndarray) -> float:
         """The value at which a map with these values is cut."""
-        if self.kind == "quantile":
-            return float(np.quantile(seen, self.at))
-        low, high = float(seen.min()), float(seen.max())
-        return low + self.at * (high - low)
+        return float(_values(seen, [self])[0])
 
 
 # Fixed before any result was seen. Regions of chest films cover from half a percent to half of the image.
@@ -114,7 +111,20 @@ def overlaps(heat: np.ndarray, truth: np.ndarray, cuts: Sequence[Cut] = CUTS) ->
     values, inside = _seen(heat, truth)
     if not inside.any():
         return [Overlap(math.nan, math.nan)] * len(cuts)
-    return [overlap(values >= cut.value(values), inside) for cut in cuts]
+    at = _values(values, cuts)
+    order = np.argsort(at, kind="stable")
+    # How many of the cuts a pixel passes: all cuts are counted in one walk over the pixels.
+    passed = np.searchsorted(at[order], values, side="right")
+    found, both = (
+        np.bincount(which, minlength=len(at) + 1)[::-1].cumsum()[::-1][1:]
+        for which in (passed, passed[inside])
+    )
+    total = int(inside.sum())
+    result = [Overlap(math.nan, math.nan)] * len(at)
+    for place, cut in enumerate(order.tolist()):
+        f, shared = int(found[place]), int(both[place])
+        result[cut] = Overlap(shared / (f + total - shared), 2 * shared / (f + total))
+    return result
 
 
 def contrast(heat: np.ndarray, truth: np.ndarray) -> Contrast:
@@ -141,12 +151,11 @@ def contrast(heat: np.ndarray, truth: np.ndarray) -> Contrast:
     values, inside = _seen(heat, truth)
     if not inside.any():
         return Contrast(math.nan, math.nan, math.nan)
-    values = values.astype(np.float64)
     area = float(inside.mean())
-    positive = values.clip(0)
-    total = float(positive.sum())
-    energy = float(positive[inside].sum()) / total if total > 0 else area
-    return Contrast(_cnr(values, inside), energy, area)
+    within, without = values[inside], values[~inside]
+    positive = [float(part.sum(where=part > 0, dtype=np.float64)) for part in (within, without)]
+    energy = positive[0] / sum(positive) if sum(positive) > 0 else area
+    return Contrast(_cnr(within, without), energy, area)
 
 
 def best_cut(iou: np.ndarray, findings: Sequence[str]) -> int:
@@ -174,14 +183,23 @@ def best_cut(iou: np.ndarray, findings: Sequence[str]) -> int:
     return int(np.argmax(np.mean(by_finding, axis=0)))
 
 
-def _cnr(values: np.ndarray, inside: np.ndarray) -> float:
-    within, without = values[inside], values[~inside]
+def _values(seen: np.ndarray, cuts: Sequence[Cut]) -> np.ndarray:
+    """The value of each cut, in the type of the map, as comparing with a single number does it."""
+    low, high = float(seen.min()), float(seen.max())
+    quantiles = [cut.at for cut in cuts if cut.kind == "quantile"]
+    found = iter(np.quantile(seen, quantiles).tolist())
+    values = [next(found) if c.kind == "quantile" else low + c.at * (high - low) for c in cuts]
+    return np.array(values, seen.dtype)
+
+
+def _cnr(within: np.ndarray, without: np.ndarray) -> float:
     if not len(without):
         return math.nan
-    if values.min() == values.max():  # before the means, whose last bits differ
+    if within.min() == within.max() == without.min() == without.max():  # the means differ in their last bits
         return 0.0
-    noise = math.sqrt(within.var() + without.var())
-    return float((within.mean() - without.mean()) / noise) if noise else math.nan
+    noise = math.sqrt(float(within.var(dtype=np.float64)) + float(without.var(dtype=np.float64)))
+    difference = float(within.mean(dtype=np.float64)) - float(without.mean(dtype=np.float64))
+    return difference / noise if noise else math.nan
 
 
 def _seen(heat: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -164,3 +164,10 @@ def test_resamples_keep_the_number_of_abnormal_patients(cases):
     names = np.unique(cases.patient_ids)
     of_abnormal = np.array([name in abnormal for name in names])
     assert (drawn.counts[of_abnormal].sum(axis=0) == len(abnormal)).all()
+
+
+def test_the_level_is_that_of_both_kinds_of_interval(cases):
+    wide, narrow = (measure_findings(cases, resampling=Resampling(200, level=level)) for level in (0.95, 0.8))
+    for kind in ("auc", "auc_delong", "auprc"):
+        outer, inner = getattr(wide.per_class["mass"], kind), getattr(narrow.per_class["mass"], kind)
+        assert outer.low < inner.low < inner.value < inner.high < outer.high

@@ -11,6 +11,7 @@ import pytest
 from offclip.errors import DataError, InputError
 from offclip.evaluation.cases import Cases
 from offclip.evaluation.normal import measure_normal
+from offclip.evaluation.operating import operate
 from offclip.evaluation.statistics.bootstrap import Resampling
 from offclip.evaluation.statistics.ranks import auc
 
@@ -65,6 +66,20 @@ def test_everything_is_there_and_is_json():
     assert len(document["decision_curve"]["thresholds"]) == 99
     assert [g["value"] for g in document["subgroups"]] != []
     assert document["calibration"]["from"] == "validation"
+
+
+def test_operating_points_that_exist_are_joined_by_name():
+    cases = _drawn(unknown=20)
+    columns = [2, 0]
+    partly = replace(
+        cases, findings=("nodule", "mass"), scores=cases.scores[:, columns], truth=cases.truth[:, columns]
+    )
+    found = measure_normal(cases, resampling=FEW, operating=operate(partly)).false_findings
+    alone = measure_normal(cases, resampling=FEW).false_findings
+    assert found is not None
+    assert alone is not None
+    assert list(found.by_finding) == ["mass", "nodule"]
+    assert found.by_finding["nodule"] == alone.by_finding["nodule"]
 
 
 def test_misses_are_those_that_the_rules_count():

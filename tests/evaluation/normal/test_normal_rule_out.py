@@ -79,6 +79,16 @@ def test_many_films_of_few_patients_support_less():
     assert clustered.claim == "not supported"
 
 
+def test_no_miss_among_many_films_of_few_patients_supports_what_so_many_patients_can():
+    patients = [f"n{i}" for i in range(20)] + [f"a{i % 20}" for i in range(400)]
+    found = _measured(20, 400, 5, 0, patients=patients)
+    assert found.reached.low > 0.95
+    assert found.supports == clopper_pearson(20, 20).low
+    assert found.claim == "not supported"
+    # One miss more is never a better proof.
+    assert _measured(20, 400, 5, 1, patients=patients).supports <= found.supports
+
+
 def test_one_normal_and_one_abnormal_are_measured_and_refused():
     found = _measured(1, 1, 1, 0)
     assert found.claim == "refused"

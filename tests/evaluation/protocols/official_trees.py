@@ -144,9 +144,7 @@ def ms_cxr(root: Path, rows: Iterable[tuple[int, str, str]]) -> Path:
     for patient, category, split in rows:
         subject = f"1{patient:07}"
         path = f"files/p{subject[:2]}/p{subject}/s5{patient:07}/{'a' * 8}-{patient:04}.jpg"
-        lines.append(
-            [Path(path).stem, category, "A sentence.", path, 10, 20, 30, 40, 100, 100, split]
-        )
+        lines.append([Path(path).stem, category, "A sentence.", path, 10, 20, 30, 40, 100, 100, split])
         film(root / path)
     header = ("dicom_id", "category_name", "label_text", "path", "x", "y", "w", "h", "image_width")
     table(root / "MS_CXR_Local_Alignment_v1.1.0.csv", [*header, "image_height", "split"], lines)

@@ -1,4 +1,4 @@
-"""Exclusions, groups of classes and the extra measures of single protocols, against independent computations."""
+"""Exclusions, groups of classes and extra measures, against independent computations."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,9 @@ def test_head_medium_and_tail():
     assert groups["five asked"][-1] == "pneumonia"
 
 
-@pytest.mark.parametrize("rule", ["positives > p200", "positives = 3", "tail", "rarest few", "positives > 3 or"])
+@pytest.mark.parametrize(
+    "rule", ["positives > p200", "positives = 3", "tail", "rarest few", "positives > 3 or"]
+)
 def test_a_group_that_cannot_be_understood(rule):
     with pytest.raises(ConfigError, match="cannot be understood"):
         class_groups(Protocol("a", "A", groups={"g": rule}), ["x"], np.zeros((2, 1)))

@@ -10,12 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from markupsafe import Markup
 from page_parts import check_page
 from simulated_results import PROMPTS, estimate, results_of, simulated
 
 from offclip.errors import DataError, InputError
 from offclip.evaluation.as_json import as_json
 from offclip.evaluation.cases import Cases
+from offclip.evaluation.drawing.svg import Plot
 from offclip.evaluation.evaluated import evaluate_cases
 from offclip.evaluation.result_page import FilmMap, write_result_page
 from offclip.evaluation.settings import make_settings
@@ -62,6 +64,12 @@ def films(tmp_path_factory: pytest.TempPathFactory, cases: Cases) -> dict[str, P
     rng = np.random.default_rng(0)
     cv2.imwrite(str(path), cv2.resize(rng.integers(0, 255, (20, 25), np.uint8), (500, 400)))
     return dict.fromkeys(cases.ids, path)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the large figures empty: they take most of a second a page, and other tests draw them."""
+    monkeypatch.setattr(Plot, "svg", lambda self, name, alt: Markup("<svg></svg>"))
 
 
 def page_of(folder: Path, results: dict[str, Any], cases: Cases, **more: Any) -> str:
@@ -119,6 +127,7 @@ def test_the_headline_shows_numbers_with_intervals(page: str, measured: dict[str
     assert f"{100 * normal['rule_out'][0]['cleared']['value']:.1f} %" in headline
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_refused_claim_is_no_number_to_quote(
     page: str, results: dict[str, Any], cases: Cases, tmp_path: Path
 ):
@@ -148,6 +157,7 @@ def test_each_finding_has_a_row_with_its_numbers(page: str, measured: dict[str, 
     assert "Thresholds from: validation." in table
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_threshold_of_another_origin_is_named_beside_it(
     results: dict[str, Any], cases: Cases, tmp_path: Path
 ):
@@ -157,6 +167,7 @@ def test_a_threshold_of_another_origin_is_named_beside_it(
     assert table.count("<small>the test set itself (optimistic)</small>") == 1
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_is_left_out_is_named_with_its_reason(results: dict[str, Any], cases: Cases, tmp_path: Path):
     results["left_out"] = {"Hernia": "no positive among 300 cases"}
     text = check_page(page_of(tmp_path, results, cases)).text
@@ -189,6 +200,7 @@ def test_the_same_results_give_the_same_page(
     assert page_of(tmp_path, results, cases, validation=validation, model_card="# Card") == page
 
 
+@pytest.mark.usefixtures("quick")
 def test_films_are_few_small_and_counted(
     results: dict[str, Any], cases: Cases, films: dict[str, Path], tmp_path: Path
 ):
@@ -201,6 +213,7 @@ def test_films_are_few_small_and_counted(
     assert "pass it on only as the films may be passed on" in parts.text
 
 
+@pytest.mark.usefixtures("quick")
 def test_heat_maps_and_boxes_lie_over_their_film(
     results: dict[str, Any], cases: Cases, films: dict[str, Path], tmp_path: Path
 ):
@@ -225,6 +238,7 @@ def test_a_heat_map_that_is_none_is_refused(
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_film_that_cannot_be_read_costs_its_picture_only(
     results: dict[str, Any], cases: Cases, films: dict[str, Path], tmp_path: Path
 ):
@@ -242,6 +256,7 @@ def test_without_films_the_gallery_is_a_table(page: str):
     assert "<image" not in gallery
 
 
+@pytest.mark.usefixtures("quick")
 def test_193_classes_scroll_and_the_small_curves_are_twelve(tmp_path: Path):
     many = simulated(1500, tuple(f"Finding_{i}" for i in range(193)), seed=3)
     page = page_of(tmp_path, results_of(many), many)
@@ -291,16 +306,17 @@ def nulls(value: Any) -> Any:
         yield key, changed
 
 
+@pytest.mark.usefixtures("quick")
 def test_any_part_may_be_null_or_absent(results: dict[str, Any], cases: Cases, tmp_path: Path):
     for _, changed in nulls(results):
         check_page(page_of(tmp_path, changed, cases))
     for _, changed in nulls(results["normal"]):
         check_page(page_of(tmp_path, results | {"normal": changed}, cases))
-    edema = {key: value for key, value in results["per_class"]["Edema"].items()}
-    for _, changed in nulls(edema):
+    for _, changed in nulls(results["per_class"]["Edema"]):
         check_page(page_of(tmp_path, results | {"per_class": {"Edema": changed}}, cases))
 
 
+@pytest.mark.usefixtures("quick")
 def test_parts_that_are_missing_are_missed_in_words(results: dict[str, Any], cases: Cases, tmp_path: Path):
     normal = results["normal"]
     normal |= {
@@ -371,6 +387,7 @@ def test_a_wrong_type_is_an_error_that_says_where(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("quick")
 def test_hostile_names_stay_text(cases: Cases, tmp_path: Path):
     names = (HOSTILE, *cases.findings[1:])
     hostile = dataclasses.replace(cases, findings=names, ids=(*(f"{HOSTILE}{i}" for i in range(len(cases))),))
@@ -387,6 +404,7 @@ def test_hostile_names_stay_text(cases: Cases, tmp_path: Path):
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.usefixtures("quick")
 def test_quirks_warnings_and_further_blocks_are_shown(results: dict[str, Any], cases: Cases, tmp_path: Path):
     results["protocol"]["quirks"] = ["Thresholds are fitted on the test set."]
     results["notes"] = ["3 of 403 cases are left out by the protocol."]

@@ -284,7 +284,8 @@ def test_any_tree_makes_a_block_or_a_clear_error(tree: dict[str, object]):
 def test_the_forms_of_a_model_card():
     html = markdown_html(
         "---\nlicence: x\n---\n# Card\nOne *small* **model** with `a_b * c`,\nand [a link](https://example.org/_a_b_).\n\n"
-        "1. first\n2. second\n   more\n\n> quoted\n\n| a | b |\n|---|---:|\n| x \\| y | 1 |\n\n```python\nprint('<b>')\n```\n***\n"
+        "1. first\n2. second\n   more\n\n> quoted\n\n"
+        "| a | b |\n|---|---:|\n| x \\| y | 1 |\n\n```python\nprint('<b>')\n```\n***\n"
     )
     for part in (
         '<pre tabindex="0"><code>licence: x</code></pre>',
@@ -312,7 +313,7 @@ def test_the_forms_of_a_model_card():
 def test_nothing_is_loaded_or_run(text: str):
     parts = Parts(str(markdown_html(text)))
     assert parts.resources == []
-    assert {tag for tag in parts.tags} <= {"p", "a"}
+    assert set(parts.tags) <= {"p", "a"}
     assert all(link.startswith("https://example.org/") for link in parts.links)
 
 
@@ -328,15 +329,19 @@ def test_any_text_becomes_well_formed(text: str):
 
 
 def test_the_command_is_quoted_and_uses_what_is_known():
-    run = {"scores": "my scores.csv", "labels": "l.csv", "unit": "study", "fuse": "max"}
-    assert command(read_results({"run": run}).run, "open") == (
-        "offclip evaluate --scores 'my scores.csv' --labels l.csv --unit study --fuse max --out results"
+    run = {"scores": "my scores.csv", "labels": "l.csv", "unit": "study", "fuse": "max", "split": "test"}
+    interval = {"method": "bootstrap", "resamples": 200, "seed": 0}
+    assert command(read_results({"run": run, "interval": interval})) == (
+        "offclip evaluate --scores 'my scores.csv' --labels l.csv --unit study --fuse max --split test "
+        "--resamples 200 --seed 0 --out results"
     )
-    model = read_results({"run": {"model": "m", "data": "d"}}).run
-    assert command(model, "open") == "offclip evaluate m --data d --out results"
-    assert command(model, "rsna-clean") == "offclip evaluate m --protocol rsna-clean --root d --out results"
-    assert command(read_results({"run": {"command": "x", "model": "m", "data": "d"}}).run, "open") == "x"
-    assert command(read_results({}).run, "open") == ""
+    model = {"run": {"model": "m", "data": "d"}}
+    assert command(read_results(model)) == "offclip evaluate m --data d --out results"
+    assert command(read_results(model | {"protocol": {"name": "rsna-clean"}})) == (
+        "offclip evaluate m --protocol rsna-clean --root d --out results"
+    )
+    assert command(read_results({"run": {"command": "x", "model": "m", "data": "d"}})) == "x"
+    assert command(read_results({})) == ""
 
 
 def test_facts_leave_out_what_is_not_known():

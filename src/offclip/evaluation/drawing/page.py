@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from offclip.data.files import atomic_path
 _HERE = "offclip.evaluation.drawing"
 
 
+@cache
 def environment(package: str) -> Environment:
     """Templates of a package; text is escaped, and a name that is not known is an error."""
     return Environment(

@@ -49,7 +49,9 @@ def _check_same_truth(first: Cases, second: Cases, names: tuple[str, str]) -> No
         return
 
     def cells(side: np.ndarray) -> str:
-        return _listed([f"{first.ids[r]} {[*shared, 'normal'][c]} = {_truth(side[r, c])}" for r, c in differ])
+        return _listed(
+            [f"{first.ids[r]} {[*shared, 'normal'][c]} = {_truth(float(side[r, c]))}" for r, c in differ]
+        )
 
     told = "; ".join(f"{name}: {cells(side)}" for name, side in zip(names, labels, strict=True))
     raise DataError(f"The truth of the two runs differs: {told}.", "Use the same labels for both.")

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from offclip.errors import InputError
 from offclip.evaluation.cases import Cases
@@ -66,8 +63,7 @@ def learned_scores(
     """
     sets = [(cases, grouping)]
     if validation is None:
-        fold = patient_folds(grouping.patient_ids, grouping.any_or_all(1 - cases.normal), FOLDS, seed)
-        parts = [(fold != k, fold == k) for k in np.unique(fold)]
+        parts = _fold_parts(grouping, grouping.any_or_all(1 - cases.normal), seed)
     else:
         _check(cases, validation)
         sets.append((validation, group_by_study(validation, studies_known=studies_known)))
@@ -99,8 +95,22 @@ def learned_scores(
     return LearnedScores(scores, normal_scores, tuple(fell_back))
 
 
+def _fold_parts(grouping: Grouping, abnormal: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    if len(set(grouping.patient_ids)) < FOLDS:
+        return []
+    fold = patient_folds(grouping.patient_ids, abnormal, FOLDS, seed)
+    return [(fold != k, fold == k) for k in np.unique(fold)]
+
+
 def _log_odds(x: np.ndarray, y: np.ndarray, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray | None:
-    """Log odds of y = 1 for the rows that a part applies to, or None when a part is too small to fit on."""
+    """Log odds of y = 1 for the rows that a part applies to; None without parts, or when one is too small."""
+    if not parts:
+        return None
+    # Here, because they take a second to import.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     result = np.full(len(x), np.nan)
     for fit_on, apply_to in parts:
         usable = fit_on & ~np.isnan(y)

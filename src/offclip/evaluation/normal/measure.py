@@ -53,7 +53,7 @@ def measure_normal(
         prevalence: Share of abnormal cases where the score will be used, for NPV, PPV and the decision curve;
             None takes that of the reported cases.
         sensitivities: Operating points.
-        operating: Of the findings of `cases`, when it is there already.
+        operating: Of the findings of `cases`, and of more classes perhaps, when it is there already.
         bootstrap: Of the patients of `cases` (`bootstrap_of`), when it is there already.
         calibration: How the normal score becomes a probability.
         paths: From case id to the file of its image, for the table of misses.
@@ -160,10 +160,14 @@ def _worst(prompts: Mapping[str, Estimate]) -> PromptAuc | None:
 def _false_findings(
     known: Cases, operating: OperatingResult | None, is_known: np.ndarray, bootstrap: Bootstrap
 ) -> FalseFindings | None:
-    if operating is None or not operating.points:
+    # By name, for the operating points may be of more classes than the findings, such as the normal one.
+    points = {name: p for name, p in operating.points.items() if name in known.findings} if operating else {}
+    if not points:
         return None
-    origin = next(iter(operating.points.values())).origin
-    return false_findings(known, operating.decisions[is_known], bootstrap, origin)
+    decisions = np.full(known.scores.shape, np.nan)
+    for name, point in points.items():
+        decisions[:, known.findings.index(name)] = point.decisions[is_known]
+    return false_findings(known, decisions, bootstrap, next(iter(points.values())).origin)
 
 
 def _calibrated(

@@ -34,7 +34,8 @@ class RuleOut:
         origin: Where the thresholds were fitted.
         reached: Share of the abnormal cases that is kept, with its Clopper-Pearson interval.
         reached_by_patient: The same with the percentile interval of the bootstrap over patients, which counts
-            the cases of one patient as dependent.
+            the cases of one patient as dependent. Its lower limit is never above what the abnormal patients,
+            each counted once, could show with none missed: without a miss the bootstrap sees no spread.
         supports: The sensitivity that the set does support for this rule: the lower of both lower limits.
         cleared: Share of the normal cases that is cleared, with its Clopper-Pearson interval.
         cleared_by_patient: The same by the bootstrap over patients.
@@ -94,7 +95,7 @@ def rule_out(cases: Cases, rule: Rule, bootstrap: Bootstrap, prevalence: float |
     normals, abnormals = int(normal.sum()), int((~normal).sum())
     missed, cleared = int((rule.cleared & ~normal).sum()), int((rule.cleared & normal).sum())
     reached = clopper_pearson(abnormals - missed, abnormals)
-    by_patient = bootstrap.mean(np.where(normal, np.nan, ~rule.cleared)).estimate
+    by_patient = _by_patient(~rule.cleared, ~normal, bootstrap)
     low = min(reached.low, by_patient.low)
     claim = judge(rule.sensitivity, reached.value, low, abnormals)
     used = abnormals / len(cases) if prevalence is None else prevalence
@@ -120,6 +121,12 @@ def rule_out(cases: Cases, rule: Rule, bootstrap: Bootstrap, prevalence: float |
         values.npv,
         values.ppv,
     )
+
+
+def _by_patient(kept: np.ndarray, abnormal: np.ndarray, bootstrap: Bootstrap) -> Estimate:
+    drawn = bootstrap.mean(np.where(abnormal, kept, np.nan)).estimate
+    patients = len(np.unique(bootstrap.codes[abnormal]))
+    return Estimate(drawn.value, min(drawn.low, clopper_pearson(patients, patients).low), drawn.high)
 
 
 def rule_out_curve(score: np.ndarray, normal: np.ndarray) -> RuleOutCurve:

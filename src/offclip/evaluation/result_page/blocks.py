@@ -185,7 +185,7 @@ def _is_estimate(value: Any) -> bool:
 
 
 def _is_inner(value: Any) -> bool:
-    objects = (
-        value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    )
-    return bool(objects) and not _is_estimate(value) and any(isinstance(v, Mapping) for v in objects)
+    """Whether a value needs a table of its own."""
+    if isinstance(value, Mapping):
+        return bool(value) and not _is_estimate(value)
+    return isinstance(value, list | tuple) and any(isinstance(v, Mapping) for v in value)

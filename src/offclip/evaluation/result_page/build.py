@@ -125,7 +125,7 @@ def _context(
         "blocks": [(key, *_BLOCKS[key], block) for key in _BLOCKS if (block := blocks.get(key))],
         "model_card": markdown_html(model_card) if model_card and model_card.strip() else None,
         "provenance": provenance.provenance(results),
-        "command": provenance.command(results.run, results.protocol.name),
+        "command": provenance.command(results),
     }
     return context | {"contents": _contents(context, shown)}
 

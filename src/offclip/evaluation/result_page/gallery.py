@@ -134,7 +134,7 @@ def gallery(
         normal = None
         if scored is not None and normal_places is not None:
             where = int(np.flatnonzero(scored.rows == row)[0])
-            place = round(100 * float(normal_places[where]))
+            place = int(100 * float(normal_places[where]))
             normal = ScoreShown(
                 "normal", setting(float(scored.score[where])), place, bool(scored.normal[where])
             )
@@ -177,7 +177,7 @@ def _scores(cases: Cases, places: Sequence[np.ndarray], row: int) -> tuple[Score
         ScoreShown(
             plain(cases.findings[c]),
             setting(float(cases.scores[row, c])),
-            round(100 * float(places[c][row])),
+            int(100 * float(places[c][row])),
             bool(cases.truth[row, c] == 1),
         )
         for c in order

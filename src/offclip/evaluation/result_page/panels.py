@@ -131,6 +131,7 @@ def _reliability(title: str, calibration: Calibration) -> Panel:
         f"predicted {decimal(b.predicted, 2)}, observed {decimal(b.observed, 2)}, {b.count} cases"
         for b in bins
     )
+    highest = max(max(b.predicted, b.observed) for b in bins)
     drawing = unit_square(
         curve,
         f"Reliability of {title}: {said}.",
@@ -138,6 +139,8 @@ def _reliability(title: str, calibration: Calibration) -> Panel:
         diagonal=True,
         counts=[b.count for b in bins],
         spans=[(b.low, b.high) for b in bins],
+        # A rare finding has small probabilities only: its axes end earlier.
+        end=next((end for end in (0.1, 0.2, 0.5) if highest <= end), 1.0),
     )
     below = f"ECE {with_bounds(calibration.ece)}"
     if calibration.ece_before:

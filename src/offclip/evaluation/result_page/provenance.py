@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from offclip.evaluation.result_page.measured import IntervalMethod, Results, RunAbout
+from offclip.evaluation.result_page.measured import IntervalMethod, Results
 from offclip.evaluation.result_page.words import count, plural
 
 _UNITS = {"image": "images", "study": "studies"}
@@ -76,8 +76,9 @@ def lede(results: Results) -> str:
     return f"{what}{of}{scored} {where} compared with their labels."
 
 
-def command(run: RunAbout, protocol: str) -> str:
+def command(results: Results) -> str:
     """The command of the run as it was written down, or as its inputs tell; empty if they are unknown."""
+    run, protocol = results.run, results.protocol.name
     if run.command:
         return run.command
     inputs = run.inputs
@@ -85,7 +86,7 @@ def command(run: RunAbout, protocol: str) -> str:
     if "scores" in inputs and "labels" in inputs:
         words += ["--scores", inputs["scores"], "--labels", inputs["labels"]]
         words += ["--protocol", protocol] if protocol not in ("", "open") else []
-        words += ["--unit", run.unit] if run.unit else []
+        words += ["--unit", run.unit] if run.unit == "study" else []
         words += ["--fuse", run.fuse] if run.fuse and run.unit == "study" else []
     elif "model" in inputs and "data" in inputs:
         words += [inputs["model"]]
@@ -96,6 +97,9 @@ def command(run: RunAbout, protocol: str) -> str:
         )
     else:
         return ""
+    words += ["--split", run.split] if run.split else []
+    words += ["--resamples", str(results.interval.resamples)] if results.interval.resamples else []
+    words += ["--seed", str(results.interval.seed)] if results.interval.seed is not None else []
     return shlex.join([*words, "--out", "results"])
 
 

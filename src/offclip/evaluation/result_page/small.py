@@ -5,6 +5,7 @@ A page has hundreds of them; matplotlib needs a tenth of a second for each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def axis_of(estimates: Iterable[Estimate | None], mark: float = 0.5) -> Axis:
     """
     lows = [min(e.value, e.low) if has_bounds(e) else e.value for e in estimates if e]
     low = min([mark - 0.1, *lows])
-    return Axis(max(0.0, np.floor(low * 10 + 1e-9) / 10), 1.0, mark)
+    return Axis(max(0.0, math.floor(low * 10 + 1e-9) / 10), 1.0, mark)
 
 
 def axis_around_zero(estimates: Iterable[Estimate | None]) -> Axis:
@@ -124,8 +125,9 @@ def unit_square(
     points: Sequence[Point] = (),
     counts: Sequence[int] = (),
     spans: Sequence[tuple[float, float]] = (),
+    end: float = 1.0,
 ) -> Markup:
-    """A curve between 0 and 1 on both axes.
+    """A curve between 0 and 1, or another end, on both axes.
 
     Args:
         curve: Its points.
@@ -136,27 +138,35 @@ def unit_square(
         points: Marks, drawn as rings, such as an operating point.
         counts: Cases behind each point of the curve; the points become dots whose areas go with them.
         spans: Interval of each point of the curve; NaN for none.
+        end: Where both axes end.
     """
     s = _SIDE
-    x, y = np.clip(curve.x, 0, 1) * s, (1 - np.clip(curve.y, 0, 1)) * s
-    line = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
+
+    def across(value: float) -> str:
+        return f"{min(max(value / end, 0.0), 1.0) * s:.1f}"
+
+    def down(value: float) -> str:
+        return f"{(1 - min(max(value / end, 0.0), 1.0)) * s:.1f}"
+
+    places = [(across(a), down(b)) for a, b in zip(curve.x, curve.y, strict=True)]
     parts = [f'<path class="grid" d="M0 50H{s}M50 0V{s}M0 0H{s}V{s}"/><path class="axes" d="M0 0V{s}H{s}"/>']
     if diagonal:
         parts.append(f'<path class="chance" d="M0 {s}L{s} 0"/>')
     if level is not None:
-        parts.append(f'<path class="chance" d="M0 {(1 - level) * s:.1f}H{s}"/>')
-    parts.append(f'<path class="line" d="M{line}"/>')
-    for a, (low, high) in zip(x, spans, strict=True) if spans else ():
+        parts.append(f'<path class="chance" d="M0 {down(level)}H{s}"/>')
+    parts.append(f'<path class="line" d="M{"L".join(f"{a} {b}" for a, b in places)}"/>')
+    for (a, _), (low, high) in zip(places, spans, strict=True) if spans else ():
         if np.isfinite(low) and np.isfinite(high):
-            parts.append(f'<path class="span" d="M{a:.1f} {(1 - low) * s:.1f}V{(1 - high) * s:.1f}"/>')
-    for a, b, n in zip(x, y, counts, strict=True) if counts else ():
-        radius = 1.2 + 3 * (n / max(counts)) ** 0.5
-        parts.append(f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="{radius:.1f}"/>')
-    parts += [f'<circle class="ring" cx="{p.x * s:.1f}" cy="{(1 - p.y) * s:.1f}" r="3"/>' for p in points]
+            parts.append(f'<path class="span" d="M{a} {down(low)}V{down(high)}"/>')
+    for (a, b), n in zip(places, counts, strict=True) if counts else ():
+        parts.append(
+            f'<circle class="dot" cx="{a}" cy="{b}" r="{0.9 + 1.9 * (n / max(counts)) ** 0.5:.1f}"/>'
+        )
+    parts += [f'<circle class="ring" cx="{across(p.x)}" cy="{down(p.y)}" r="3"/>' for p in points]
     parts += [
-        f'<text x="0" y="{s + 9}">0</text><text x="{s}" y="{s + 9}" text-anchor="end">1</text>',
+        f'<text x="0" y="{s + 9}">0</text><text x="{s}" y="{s + 9}" text-anchor="end">{end:g}</text>',
         f'<text x="50" y="{s + 9}" text-anchor="middle">{escape(labels[0])}</text>',
-        f'<text x="-4" y="4" text-anchor="end">1</text><text x="-4" y="{s}" text-anchor="end">0</text>',
+        f'<text x="-4" y="4" text-anchor="end">{end:g}</text><text x="-4" y="{s}" text-anchor="end">0</text>',
         f'<text transform="translate(-4 50) rotate(-90)" text-anchor="middle">{escape(labels[1])}</text>',
     ]
     head = f'<svg class="mini" viewBox="-13 -3 {s + 16} {s + 15}" role="img" aria-label="{escape(alt)}">'

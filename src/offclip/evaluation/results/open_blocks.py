@@ -18,10 +18,12 @@ def block_table(results: Mapping[str, Any], name: str, title: str) -> ResultTabl
     """One row a number of the block; None where the block is missing.
 
     `part` says where in the block the number stands, `measure` what it is; whole numbers are counts and stand
-    in a column of their own. Curves (lists of numbers) stay in results.json.
+    in a column of their own. Classes that `class_table` holds whole are not repeated, and curves (lists of
+    numbers) stay in results.json.
     """
     found = block(results, name)
-    rows = list(_walk(found, ()))
+    whole = _is_flat(block(found, "per_class"))
+    rows = list(_walk({key: value for key, value in found.items() if not (whole and key == "per_class")}, ()))
     if not rows:
         return None
     frame = pl.DataFrame(
@@ -51,6 +53,15 @@ def class_table(results: Mapping[str, Any], name: str, title: str) -> ResultTabl
     left_out = block(results, name, "left_out")
     notes = tuple(f"Left out: {finding} ({reason})." for finding, reason in left_out.items())
     return ResultTable(f"{name}_per_class", title, pl.DataFrame(columns), notes=notes)
+
+
+def _is_flat(classes: Mapping[str, Any]) -> bool:
+    """Whether one table holds everything that is said of the classes."""
+    return all(
+        is_estimate(value) or not isinstance(value, Mapping | list)
+        for row in classes.values()
+        for value in (row.values() if isinstance(row, Mapping) else [[]])
+    )
 
 
 def _column(name: str, values: Sequence[Any]) -> dict[str, pl.Series]:

@@ -23,7 +23,14 @@ MEASURES: Mapping[str, str] = {
     "false_findings_per_normal": "False findings per normal case",
     "normals_with_any_finding": "Normal cases with any false finding",
     "normal_ece": "ECE of the calibrated normal score",
+    "neg_max_finding_auc": "Normal AUC, minus the largest finding",
+    "abnormal_auc_among_abnormals": "AUC, macro, among abnormal cases",
+    "fpr_at_95_sensitivity": "Normal cases flagged at 95 % sensitivity",
+    "pointing_accuracy": "Pointing game",
+    "pointing_chance": "Pointing game, chance",
 }
+# Measures of a model run that the schema holds with an interval, under another name.
+_SAME = {"worst_prompt_normal_auc": "normal_auc_worst_prompt", "abnormal_auc": "macro_auc"}
 
 
 def summary_estimates(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def summary_estimates(results: Mapping[str, Any]) -> dict[str, Any]:
         "normal_ece": at(results, "normal", "calibration", "ece"),
     }
     for name, value in block(results, "metrics").items():
-        if found.get(name) is None:
+        if estimate(found.get(_SAME.get(name, name))) is None:
             found[name] = value
     shaped = {
         name: value if is_estimate(value) else {"value": number(value), "low": None, "high": None}

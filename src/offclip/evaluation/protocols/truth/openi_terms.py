@@ -65,4 +65,5 @@ def _matches(label: Sequence[str], term: Sequence[str]) -> bool:
 
 
 def _reports(root: Path) -> Iterator[Path]:
-    yield from (path for path in open_set("openi", root).tables() if path.suffix != ".csv")
+    tables = open_set("openi", root).tables()
+    yield from (path for path in tables if not path.name.startswith("indiana_projections"))

@@ -199,7 +199,7 @@ def _assembled(protocol: Protocol, films: list[_Film], reading: _Reading) -> Pro
         normal=normal,
         attributes=_attributes(records),
         boxes=boxes,
-        skipped=reading.skipped,
+        skipped=list(dict.fromkeys(reading.skipped)),  # a set that was read twice tells all of it twice
         fingerprint=fingerprint_of(names, rows, truth, normal, boxes),
         notes=tuple(dict.fromkeys(reading.notes)),
     )

@@ -79,7 +79,7 @@ def ensembling(known: Known) -> Fact | None:
     """How prompts and views are put together."""
     score = text(at(known.results, "normal", "score"))
     run = block(known.results, "run")
-    told = [f"Reported normal score: {score}."] if score else []
+    told = [f"Reported normal score: '{score}'."] if score else []
     if run.get("unit") == "study" and text(run.get("fuse")):
         told.append(f"The views of a study are fused by: {run['fuse']}.")
     return Fact(" ".join(told), "tables/normal_scores") if told else None
