@@ -111,14 +111,15 @@ def table(path: str) -> None:
         patient_ids=frame["patient_id"].cast(pl.String).to_list(),
     )
     bootstrap = Bootstrap.of(cases.patient_ids)
-    for rule, seed in ((RULES[0], 0), *((RULES[1], seed) for seed in range(4))):
+    for rule, seed in zip((RULES[0], *RULES[1:] * 4), (0, 0, 1, 2, 3), strict=True):
         result = operate(cases, thresholds=rule, seed=seed)
         found = result.decisions[cases.normal == 1] == 1
         points = {n: p for n, p in result.points.items() if p.sensitivity and p.specificity}
         gains = [p.sensitivity.value + p.specificity.value - 1 for p in points.values()]  # type: ignore[union-attr]
         print(
             f"{rule}, seed {seed}: {found.any(axis=1).mean():.1%} of normal images with a false finding, "
-            f"{found.sum(axis=1).mean():.2f} a normal image; mean Youden index {np.mean(gains):.3f}; sensitivity",
+            f"{found.sum(axis=1).mean():.2f} a normal image; mean Youden index {np.mean(gains):.3f}; "
+            "sensitivity",
             {name: round(p.sensitivity.value, 3) for name, p in points.items() if p.sensitivity},
         )
     exact, clustered = operate(cases).points, operate(cases, bootstrap=bootstrap).points

@@ -13,6 +13,7 @@ the seeds that are there. The results and what they mean: docs/grounding.md.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -33,6 +34,7 @@ from offclip.grounding.sanity import randomise
 from offclip.models.checkpoint import load_model, read_card
 from offclip.models.interface import ClipModel
 
+SHUFFLINGS = 3
 HEADINGS = ("maps", "hit", "chance", "mIoU", "Dice", "IoU >= .3", "CNR", "energy", "area")
 SHUFFLED = "shuffled weights"
 
@@ -56,31 +58,31 @@ def measure(
     Returns:
         From (variant, kind of map) to the measures, one a seed.
     """
-    data = read_grounding_folder(folder)
+    data, tables = read_grounding_folder(folder), _fingerprint(folder)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    last: ClipModel | None = None
+
+    def take(who: str, model: Path | ClipModel, place: str, weights: Any, *, checked: bool = False) -> None:
+        about = {"weights": weights, "tables": tables, "checks": checked}
+        block = _measured(model, data, out / name / place, about)
+        for method in _methods(block):
+            found.setdefault((who, "-" if isinstance(model, Reference) else method), []).append(block[method])
+
+    last: tuple[ClipModel, Any] | None = None
     for variant in ABLATION:
         for run in sorted((demo / "runs").glob(f"{variant.key}-seed*")):
-            key = read_card(run)["sha256"]
+            weights, first = read_card(run)["sha256"], run.name.endswith("seed0")
             # The checks take most of the time, and are no result on films the model was not trained on.
-            once = checks and name == "phantom" and run.name.endswith("seed0")
-            blocks = [_measured(run, data, out / name / run.name, {"weights": key, "checks": once})]
-            if variant == FULL_METHOD and run.name.endswith("seed0"):
-                last = load_model(run)
-                blocks.append(
-                    _measured(
-                        randomise(last, 0), data, out / name / "shuffled", {"weights": key, "checks": False}
-                    )
-                )
-            for who, block in zip((variant.name, SHUFFLED), blocks, strict=False):
-                for method in _methods(block):
-                    found.setdefault((who, method), []).append(block[method])
+            take(variant.name, run, run.name, weights, checked=checks and name == "phantom" and first)
+            if last is None or (variant == FULL_METHOD and first):
+                last = (load_model(run), weights)
             tell(f"{name}: {run.name}")
     if last is not None:
+        model, weights = last
+        for seed in range(SHUFFLINGS):
+            take(SHUFFLED, randomise(model, seed), f"{SHUFFLED} {seed}", [weights, seed])
         for who, compute in REFERENCES.items():
-            about = {"weights": repr(last.preprocess), "checks": False}
-            block = _measured(Reference(compute, last.preprocess).eval(), data, out / name / who, about)
-            found[who, "-"] = [block[method] for method in _methods(block)]
+            take(who, Reference(compute, model.preprocess).eval(), who, repr(model.preprocess))
+        tell(f"{name}: references")
     return found
 
 
@@ -144,6 +146,12 @@ def _measured(
     result = ground_model(loaded, data, faithfulness=checks, sanity=checks)
     write_grounding(result, out, about)
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _fingerprint(folder: Path) -> str:
+    """Of the tables that say what is where."""
+    files = [folder / name for name in ("reports.csv", "boxes.csv", "masks.csv")]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
 def _methods(block: dict[str, Any]) -> list[str]:

@@ -16,23 +16,28 @@ REGIONS = {
     "Pleural Effusion": "pleural effusion",
     "Pneumothorax": "pneumothorax",
 }
+# A finding of one or two films would weigh as much in the mean over findings as one of sixty.
+LEAST_FILMS = 10
 _REPORT = "No report; only the boxes and masks are used."
 
 
-def export_nih(data: Path, out: Path) -> Path:
+def export_nih(data: Path, out: Path, least: int = LEAST_FILMS) -> Path:
     """The boxed films of nih_chestxray14: RSNA's and NIH's boxes, in pixels of the 256 px file.
 
     Args:
         data: The folder, with metadata.csv and boxes.csv.
         out: Folder to write.
+        least: Findings on fewer films are left out.
     """
-    boxes = pl.read_csv(data / "boxes.csv", infer_schema=False)
     films = pl.read_csv(data / "metadata.csv", infer_schema=False)
-    films = films.filter(pl.col("image").is_in(boxes["image"].implode()))
-    _write_films(films, data, out, pl.format("nih{}", "patient_id"))
-    table = boxes.join(films.select("image"), on="image", how="semi").select(
+    boxes = pl.read_csv(data / "boxes.csv", infer_schema=False).join(
+        films.select("image"), on="image", how="semi"
+    )
+    boxes = _frequent(boxes.with_columns(pl.col("label").replace_strict(BOX_NAMES)), least)
+    _write_films(_marked(films, boxes), data, out, pl.format("nih{}", "patient_id"))
+    table = boxes.select(
         pl.col("image").alias("image_id"),
-        pl.col("label").replace_strict(BOX_NAMES).alias("finding"),
+        pl.col("label").alias("finding"),
         "x",
         "y",
         pl.col("w").alias("width"),
@@ -42,24 +47,33 @@ def export_nih(data: Path, out: Path) -> Path:
     return out
 
 
-def export_covid(data: Path, out: Path) -> Path:
+def export_covid(data: Path, out: Path, least: int = LEAST_FILMS) -> Path:
     """The films of covid_chestxray with finding masks.
 
     Args:
         data: The folder, with metadata.csv, finding_masks.csv and finding_masks/.
         out: Folder to write.
+        least: Findings on fewer films are left out.
     """
-    masks = pl.read_csv(data / "finding_masks.csv", infer_schema=False)
     films = pl.read_csv(data / "metadata.csv", infer_schema=False)
-    films = films.filter(pl.col("image").is_in(masks["image"].implode()))
-    _write_films(films, data, out, pl.format("covid{}", "patient_id"))
+    masks = pl.read_csv(data / "finding_masks.csv", infer_schema=False)
+    masks = _frequent(masks.with_columns(pl.col("label").replace_strict(REGIONS)), least)
+    _write_films(_marked(films, masks), data, out, pl.format("covid{}", "patient_id"))
     table = masks.select(
         pl.col("image").alias("image_id"),
-        pl.col("label").replace_strict(REGIONS).alias("finding"),
+        pl.col("label").alias("finding"),
         pl.lit(f"{data.absolute()}/").add(pl.col("mask")).alias("mask"),
     )
     write_csv(table, out / "masks.csv")
     return out
+
+
+def _frequent(regions: pl.DataFrame, least: int) -> pl.DataFrame:
+    return regions.filter(pl.col("image").n_unique().over("label") >= least)
+
+
+def _marked(films: pl.DataFrame, regions: pl.DataFrame) -> pl.DataFrame:
+    return films.join(regions.select("image"), on="image", how="semi")
 
 
 def _write_films(films: pl.DataFrame, data: Path, out: Path, patient: pl.Expr) -> None:

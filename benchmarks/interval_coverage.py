@@ -58,8 +58,8 @@ SCENARIOS = (
     Scenario("50 positive, 450 negative", 50, 450),
     Scenario("50 positive, 450 negative, AUC .70", 50, 450, (0.70,)),
     Scenario("20 positive, 200 negative", 20, 200, expected=("delong logit",)),
-    Scenario("10 positive, 200 negative", 10, 200, expected=()),
-    Scenario("50 positive, 450 negative, AUC .97", 50, 450, (0.97,), expected=("delong logit",)),
+    Scenario("10 positive, 200 negative", 10, 200, expected=("delong logit",)),
+    Scenario("50 positive, 450 negative, AUC .97", 50, 450, (0.97,), expected=()),
     Scenario(
         "60 + 140 patients, 2 images each, correlation .8",
         60,

@@ -45,7 +45,7 @@ def covid(tmp_path, write_film):
 
 
 def test_masks_of_covid_become_a_folder(covid, tmp_path):
-    data = read_grounding_folder(sets.export_covid(covid, tmp_path / "out"))
+    data = read_grounding_folder(sets.export_covid(covid, tmp_path / "out", least=1))
     assert {i.ref.image_id: i.findings for i in data.images["test"]} == {
         "images/a.png": ("opacity",),
         "images/b.png": ("consolidation",),
@@ -65,7 +65,7 @@ def test_boxes_of_nih_become_a_folder(tmp_path, write_film):
     write_csv(
         pl.DataFrame(boxes, schema=["image", "label", "x", "y", "w", "h"], orient="row"), data / "boxes.csv"
     )
-    (image,) = read_grounding_folder(sets.export_nih(data, tmp_path / "out")).images["test"]
+    (image,) = read_grounding_folder(sets.export_nih(data, tmp_path / "out", least=1)).images["test"]
     assert image.findings == ("opacity", "pleural effusion")
     assert (image.boxes[0].width, image.boxes[0].height) == (3, 4)
     assert image.ref.path == data / "images" / "x.jpg"
@@ -73,15 +73,17 @@ def test_boxes_of_nih_become_a_folder(tmp_path, write_film):
 
 @pytest.mark.skipif(not (DATA / "nih_chestxray14").is_dir(), reason="the real films are not here")
 def test_the_real_sets_are_as_large_as_they_say(tmp_path):
-    nih = read_grounding_folder(sets.export_nih(DATA / "nih_chestxray14", tmp_path / "nih"))
+    nih = read_grounding_folder(sets.export_nih(DATA / "nih_chestxray14", tmp_path / "nih", least=1))
     assert (len(nih.images["test"]), sum(len(i.boxes) for i in nih.images["test"])) == (81, 128)
-    covid = read_grounding_folder(sets.export_covid(DATA / "covid_chestxray", tmp_path / "covid"))
+    covid = read_grounding_folder(sets.export_covid(DATA / "covid_chestxray", tmp_path / "covid", least=1))
     assert (len(covid.images["test"]), sum(len(i.masks) for i in covid.images["test"])) == (44, 60)
     assert not nih.skipped + covid.skipped
+    frequent = read_grounding_folder(sets.export_nih(DATA / "nih_chestxray14", tmp_path / "nih"))
+    assert {f for i in frequent.images["test"] for f in i.findings} == {"opacity", "pneumonia"}
 
 
 def test_a_constant_reference_scores_its_chance_and_the_edges_see_edges(covid, tmp_path):
-    data = read_grounding_folder(sets.export_covid(covid, tmp_path / "out"))
+    data = read_grounding_folder(sets.export_covid(covid, tmp_path / "out", least=1))
     reference = references.Reference(references.constant, Preprocess(64)).eval()
     (found,) = ground_model(reference, data, resampling=Resampling(20)).methods.values()
     assert found.overall.hit.value == pytest.approx(found.overall.chance)
@@ -93,6 +95,7 @@ def test_a_constant_reference_scores_its_chance_and_the_edges_see_edges(covid, t
 
 
 def test_a_stopped_benchmark_goes_on_where_it_was(covid, finished_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sets.export_covid, "__defaults__", (1,))
     demo, out = tmp_path / "demo", tmp_path / "out"
     shutil.copytree(finished_run, demo / "runs" / "offclip-filter-seed0")
     arguments = [

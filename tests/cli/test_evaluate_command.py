@@ -117,7 +117,7 @@ def _rewrite(path: Path, change) -> None:
     ("which", "change", "message"),
     [
         (1, lambda t: t.with_columns(Edema=pl.lit("1")), None),
-        (1, lambda t: t.with_columns(pl.lit("0").alias(n) for n in ("Edema", "Mass", "Hernia")), "no positive"),
+        (1, lambda t: t.with_columns(pl.lit("0").alias(n) for n in t.columns[3:]), "no positive"),
         (0, lambda t: t.with_columns(Mass=pl.lit("0.5")), "hold one value for all images: Mass"),
         (0, lambda t: t.with_columns(Mass=pl.lit("nan")), "missing or not finite"),
         (0, lambda t: pl.concat([t, t.head(1)]), "more than one row"),

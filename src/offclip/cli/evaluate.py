@@ -98,7 +98,7 @@ def evaluate(
         seed=seed,
     )
     if scores is not None and labels is not None:
-        from offclip.evaluation.evaluate_scores import evaluate_scores
+        from offclip.evaluation.scores_run import evaluate_scores
 
         with _progress() as tell:
             evaluated = evaluate_scores(

@@ -21,7 +21,6 @@ from offclip.evaluation.normal import NormalResult, measure_normal
 from offclip.evaluation.operating import CalibrationResult, OperatingResult, calibrate, operate
 from offclip.evaluation.protocols.apply import restrict, with_normal_class
 from offclip.evaluation.protocols.extras import protocol_extras
-from offclip.evaluation.protocols.groups import class_groups
 from offclip.evaluation.protocols.protocol import ClassRule, Protocol
 from offclip.evaluation.settings import Settings
 from offclip.version import __version__

@@ -160,6 +160,13 @@ def test_the_bootstrap_knows_that_the_images_of_a_patient_are_alike():
     assert clustered.high - clustered.low > 1.5 * (exact.high - exact.low)
 
 
+def test_where_all_are_right_the_bootstrap_counts_patients():
+    cases = made(40, each=10, signal=100.0)
+    clustered = operate(cases, bootstrap=Bootstrap.of(cases.patient_ids)).points["edema"].sensitivity
+    sick = int(cases.truth[::10, 0].sum())
+    assert clustered == clopper_pearson(sick, sick)
+
+
 def test_unknown_truth_is_decided_but_not_counted():
     cases = made(100)
     truth = cases.truth.copy()

@@ -145,6 +145,25 @@ def test_a_file_of_ones_own(tmp_path):
     assert protocol.hash == load_protocol(str(path)).hash != OPEN.hash
 
 
+def test_names_become_words_of_prompts(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        GOOD.replace("{name}", "{finding}").replace('"a"', '"Pleural_Thickening"')
+    )
+    own = load_protocol(tmp_path / "mine.toml")
+    assert [rule.prompts[0] for rule in own.classes] == ["There is pleural thickening.", "There is b."]
+
+
+def test_the_files_of_the_documents_can_be_read(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "protocols.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        (tmp_path / f"p{number}.toml").write_text(block, encoding="utf-8")
+        protocol = load_protocol(tmp_path / f"p{number}.toml")
+        assert protocol.title != protocol.name
+        assert protocol.normal_class is not None
+
+
 def test_a_file_extends_another(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
@@ -196,7 +215,12 @@ def test_a_file_extends_another(tmp_path):
         (GOOD.replace('"a", "b"', '{name = "a", normal = 1}'), "classes: a: normal = 1", "true or false"),
         (GOOD.replace('"a", "b"', ""), "there is no class", "classes"),
         (GOOD.replace("{name}", "{label}"), "template = 'There is {label}.'", "{finding}"),
-        (GOOD.replace("{name}", "{finding}"), "classes: a: there is no prompt", "template"),
+        (
+            'dataset = "openi"\nlabels = "consistent"\nvariant = "clean"\ntemplate = "There is {finding}."\n'
+            'classes = ["normal"]\n',
+            "classes: normal: there is no prompt", "template",
+        ),
+        (GOOD.replace('template = "There is {name}."', ""), "classes: a: there is no prompt", "template"),
         (
             GOOD.replace('"a", "b"', '{name = "a", normal = true}, {name = "b", normal = true}'),
             "more than one class is normal", "Leave one",

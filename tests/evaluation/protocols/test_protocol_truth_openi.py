@@ -101,10 +101,7 @@ def real():
         pytest.skip("the real reports are not there (../shared/data/openi_reports)")
     with pytest.MonkeyPatch.context() as patch:  # the films are not there; the labels are what is tested
         patch.setattr("offclip.data.datasets.preparation.on_disk.FolderListings.has", lambda self, path: True)
-        yield {
-            name: read_protocol_data(load_protocol(name), REAL)
-            for name in ("openi-peer", "openi-clean")
-        }
+        yield {name: read_protocol_data(load_protocol(name), REAL) for name in ("openi-peer", "openi-clean")}
 
 
 def test_the_real_table_gives_the_counts_of_the_published_rule(real):

@@ -20,7 +20,8 @@ def truth(present: list[list[float]], boxes: dict[str, list[Box]]) -> Evaluation
     ids = tuple(f"i{number}" for number in range(len(present)))
     flags = np.array(present, float)
     labels = Labels(ids, ("Mass", "edema"), flags, (flags == 0).all(axis=1).astype(float))
-    return EvaluationData({"test": [ImageRef(i, Path(f"{i}.png")) for i in reversed(ids)]}, labels, boxes, {}, [])
+    films = [ImageRef(i, Path(f"{i}.png")) for i in reversed(ids)]
+    return EvaluationData({"test": films}, labels, boxes, {}, [])
 
 
 def test_cases_are_the_first_by_id_that_show_the_finding_alone():

@@ -33,8 +33,8 @@ SECTIONS = [
     "reliability",
     "gallery",
     "prompts",
-    "card",
     "made",
+    "card",
 ]
 
 
@@ -281,8 +281,8 @@ def test_results_without_anything_say_so(cases: Cases, tmp_path: Path):
         "findings",
         "reliability",
         "gallery",
-        "card",
         "made",
+        "card",
     ]
     for sentence in (
         "Normal against abnormal was not measured.",
@@ -426,9 +426,9 @@ def test_quirks_warnings_and_further_blocks_are_shown(results: dict[str, Any], c
     for words in (
         "Thresholds are fitted on the test set.",
         "3 of 403 cases are left out by the protocol.",
-        "“Edema” a prompt of one word",
+        "The prompt linter warns of 1 prompt. “Edema” a prompt of one word",
         "0.610 (0.590–0.630)",
-        "0.410 (0.390–0.430)",
+        "0.410 0.390–0.430",
         "cell centre in any box",
         "argmax accuracy 0.250",
     ):

@@ -25,7 +25,7 @@ from offclip.evaluation.result_page.markdown import markdown_html
 from offclip.evaluation.result_page.measured import read_results
 from offclip.evaluation.result_page.provenance import command, facts, lede
 from offclip.evaluation.result_page.reading import Node
-from offclip.evaluation.result_page.rows import common
+from offclip.evaluation.result_page.rows import Cell, common
 from offclip.evaluation.result_page.small import (
     Axis,
     Point,
@@ -233,10 +233,8 @@ def test_grounding_methods_are_rows_of_one_table():
     assert block.facts == {"rule": "cell centre"}
     first = block.tables[0]
     assert first.columns == ("", "hit", "chance")
-    assert first.rows == (
-        ("gradcam", "0.500 (0.400–0.600)", "0.100"),
-        ("similarity", "0.500 (0.400–0.600)", "0.100"),
-    )
+    assert [row.name for row in first.rows] == ["gradcam", "similarity"]
+    assert [row.cells for row in first.rows] == [(Cell("0.500", "0.400–0.600"), Cell("0.100"))] * 2
     titles = [table.title for table in block.tables]
     assert "method: gradcam: per class" in titles
     assert "method: gradcam: threshold" in titles
@@ -252,7 +250,7 @@ def test_long_tables_are_cut_and_say_so():
 def test_objects_of_a_list_are_called_by_their_names():
     block = block_of({"pairs": [{"prompt": "A", "n": 1}, {"prompt": "A", "n": 2}, {"n": 3}]})
     assert block is not None
-    assert [row[0] for row in block.tables[0].rows] == ["A", "A (2)", "3"]
+    assert [row.name for row in block.tables[0].rows] == ["A", "A (2)", "3"]
 
 
 @pytest.mark.parametrize("value", [{}, {"a": None}, {"a": []}, [], None])
@@ -275,7 +273,7 @@ def test_any_tree_makes_a_block_or_a_clear_error(tree: dict[str, object]):
     except DataError:
         return
     for table in block.tables if block else ():
-        assert all(len(row) == len(table.columns) for row in table.rows)
+        assert all(len(row.cells) + 1 == len(table.columns) for row in table.rows)
 
 
 # --- markdown

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import t as student
 
 from offclip.errors import DataError, InputError
 from offclip.evaluation.statistics import (
@@ -203,3 +205,19 @@ def test_what_cannot_be_measured_is_refused():
         delong_interval(np.arange(4.0), np.array([0, 1, 0, 1], bool), scale="log")
     with pytest.raises(InputError, match="1 clusters for 2 cases"):
         delong_interval(np.arange(2.0), np.array([0, 1], bool), clusters=["a"])
+
+
+def test_the_logit_interval_is_brunner_and_munzels_written_out():
+    rng = np.random.default_rng(4)
+    positive = np.arange(40) < 8
+    scores = rng.normal(size=40) + positive
+    pairs = scores[positive][:, None] > scores[~positive]
+    parts = pairs.mean(axis=1).var(ddof=1) / 8, pairs.mean(axis=0).var(ddof=1) / 32
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 31)
+    area = pairs.mean()
+    half = student.ppf(0.975, freedom) * np.sqrt(sum(parts)) / (area * (1 - area))
+    found = delong_interval(scores, positive)
+    assert found.low == pytest.approx(expit(logit(area) - half), abs=1e-12)
+    assert found.high == pytest.approx(expit(logit(area) + half), abs=1e-12)
+    alone = delong_interval(scores, positive, clusters=[f"p{i}" for i in range(40)])
+    assert (alone.low, alone.high) == pytest.approx((found.low, found.high), abs=1e-12)

@@ -131,9 +131,9 @@ def _filled(template: str, name: str, finding: str) -> str:
 
 
 def _finding(name: str, labels: Sequence[str], dataset: str) -> str:
-    """What offclip calls a class, from the table of labels; empty where it is no finding there."""
+    """What offclip calls a class, by the table of labels or by its own name; empty where it is no finding."""
     table = label_table().get(dataset, {})
-    word = next((table[known] for known in (name, *labels) if known in table), "")
+    word = next((table[known] for known in (name, *labels) if known in table), _folded(name))
     return "" if word.startswith("=") else word
 
 

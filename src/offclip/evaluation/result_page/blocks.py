@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from offclip.evaluation.result_page.reading import Node
-from offclip.evaluation.result_page.words import count, decimal, with_bounds
+from offclip.evaluation.result_page.rows import Cell, measure_cell
+from offclip.evaluation.result_page.words import count, decimal
 
 MOST_ROWS = 60
 _DEEPEST = 4
 # Keys by which an object of a list is called, the likeliest first.
 _NAMES = ("name", "finding", "class", "prompt", "method", "attribute", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """A row of a table."""
+
+    name: str
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +32,13 @@ class BlockTable:
     Attributes:
         title: Empty for the block's own.
         columns: Headings; the first is that of the rows' names.
-        rows: Cells as text, as many as there are columns.
+        rows: Their names, and as many cells as there are further columns.
         more: Rows that are left out.
     """
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[BlockRow, ...]
     more: int = 0
 
 
@@ -73,9 +82,9 @@ def _collect(
         value = {title or "values": value}
     if not isinstance(value, Mapping):
         if (cell := _cell(value, where)) is not None:
-            facts[title or "value"] = cell
+            facts[title or "value"] = _text(cell)
         return
-    own: dict[str, str] = {}
+    own: dict[str, Cell] = {}
     before = len(tables)
     for key, inner in value.items():
         name, place = readable(str(key)), f"{where}.{key}"
@@ -89,9 +98,10 @@ def _collect(
         elif isinstance(inner, Mapping) and inner and depth < _DEEPEST:
             _collect(inner, place, within(title, name), facts, tables, depth + 1)
     if depth and own:
-        tables.insert(before, BlockTable(title, ("measure", "value"), tuple(own.items())))
+        rows = tuple(BlockRow(name, (cell,)) for name, cell in own.items())
+        tables.insert(before, BlockTable(title, ("measure", "value"), rows))
     else:
-        facts |= own
+        facts |= {name: _text(cell) for name, cell in own.items()}
 
 
 def _methods_together(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,7 +117,7 @@ def _tables(rows: Mapping[str, Mapping[str, Any]], where: str, title: str, depth
     cells = {
         name: {str(k): c for k, v in row.items() if (c := _cell(v, f"{where}.{name}.{k}")) is not None}
         if not _is_estimate(row)
-        else {"value": _cell(row, f"{where}.{name}") or ""}
+        else {"value": _cell(row, f"{where}.{name}") or Cell("")}
         for name, row in rows.items()
     }
     columns = list(dict.fromkeys(key for row in cells.values() for key in row))
@@ -118,7 +128,10 @@ def _tables(rows: Mapping[str, Mapping[str, Any]], where: str, title: str, depth
             BlockTable(
                 title,
                 ("", *(readable(c) for c in columns)),
-                tuple((readable(name), *(row.get(c, "") for c in columns)) for name, row in shown),
+                tuple(
+                    BlockRow(readable(name), tuple(row.get(c, Cell("")) for c in columns))
+                    for name, row in shown
+                ),
                 len(cells) - len(shown),
             )
         )
@@ -145,21 +158,25 @@ def readable(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _cell(value: Any, where: str) -> str | None:
-    """A single value as text; None for what is none."""
+def _cell(value: Any, where: str) -> Cell | None:
+    """A single value; None for what is none."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return Cell("yes" if value else "no")
     if isinstance(value, str):
-        return value
+        return Cell(value)
     if isinstance(value, int):
-        return count(value) if value >= 0 else str(value)
+        return Cell(count(value) if value >= 0 else str(value))
     if isinstance(value, float):
-        return decimal(value) if math.isfinite(value) else None
+        return Cell(decimal(value)) if math.isfinite(value) else None
     if _is_estimate(value):
-        return with_bounds(Node({"value": value}, where).estimate("value"))
+        return measure_cell(Node({"value": value}, where).estimate("value"))
     if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
-        return ", ".join(value)
+        return Cell(", ".join(value))
     return None
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell.value} ({cell.small})" if cell.small else cell.value
 
 
 def _named(entries: list[Any] | tuple[Any, ...]) -> dict[str, Mapping[str, Any]]:

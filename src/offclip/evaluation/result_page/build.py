@@ -170,7 +170,7 @@ def _contents(context: Mapping[str, Any], shown: Gallery) -> list[tuple[str, str
         ("gallery", "Gallery", shown.best or shown.worst),
         ("prompts", "Prompts", context["r"].prompts),
         *((key, title, True) for key, title, _, _ in context["blocks"]),
-        ("card", "Model card", True),
         ("made", "How this was made", True),
+        ("card", "Model card", True),
     ]
     return [(key, title) for key, title, shows in there if shows]

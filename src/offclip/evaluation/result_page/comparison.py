@@ -173,8 +173,8 @@ def headline_table(runs: Sequence[Results], names: Sequence[str]) -> Forest:
     heads = (
         "Normal AUC",
         "Worst prompt",
-        "Cleared at 95 %",
-        "Cleared at 99 %",
+        "Cleared at 95\u00a0%",
+        "Cleared at 99\u00a0%",
         "False findings per normal",
         "Macro AUC",
     )

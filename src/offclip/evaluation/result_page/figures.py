@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
 from offclip.evaluation.drawing.svg import INK, MUTED, PALETTE, Plot
 from offclip.evaluation.result_page.curves import Curve
@@ -57,7 +60,7 @@ def rule_out(curve: Curve, validation: Curve | None, points: tuple[RuleOut, ...]
     axes.plot(curve.x, curve.y, color=MAIN, lw=2.2)
     seen = curve.y[curve.x >= left]
     top = max([0.05, *seen.tolist(), *(_high(p.cleared) for p in shown)])
-    for number, p in enumerate(shown):
+    for p in shown:
         x, y = p.reached, p.cleared
         if x is None or y is None:
             continue
@@ -68,19 +71,12 @@ def rule_out(curve: Curve, validation: Curve | None, points: tuple[RuleOut, ...]
         fill = "none" if p.claim == "not supported" else INK
         mark = _MARKS[p.claim]
         axes.plot(x.value, y.value, marker=mark, ms=6.5, mec=INK, mfc=fill, mew=1.5, ls="none", zorder=4)
-        # Neighbours lie close together near 100 %: their names stand by turns above and below.
-        above, room = number % 2 == 0, x.value < 1 - 0.1 * (1 - left)
-        axes.annotate(
-            target(p.sensitivity),
-            (x.value, y.value),
-            xytext=(7 if above and room else -7, 6 if above else -14),
-            textcoords="offset points",
-            ha="left" if above and room else "right",
-            fontsize=9.5,
-            color=INK,
-        )
     axes.set(xlim=(left, 1.0 + (1 - left) * 0.03), ylim=(-0.02 * top, min(1.02, top * 1.08)))
     axes.set(xlabel="Sensitivity: share of abnormal kept", ylabel="Share of normal cleared")
+    names = [
+        (target(p.sensitivity), p.reached.value, p.cleared.value) for p in shown if p.reached and p.cleared
+    ]
+    _name_points(axes, names)
     said = "; ".join(f"at {target(p.sensitivity)}: {percent(p.cleared.value)}" for p in shown if p.cleared)
     return plot.svg("rule-out", f"Rule-out curve: normal cases cleared over abnormal cases kept. {said}")
 
@@ -101,6 +97,24 @@ def decision(curve: DecisionCurve) -> Markup:
     return plot.svg(
         "decision", "Decision curve: net benefit of the model, of calling all abnormal, of calling none."
     )
+
+
+def _name_points(axes: Axes, names: Sequence[tuple[str, float, float]]) -> None:
+    """Writes the names of points beside them, each on the first side where it covers no name before it."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    taken: list[tuple[float, float]] = []
+    for text, x, y in names:
+        # About where the point lies in the drawing, in points.
+        across, up = 370 * (x - left) / (right - left), 310 * (y - bottom) / (top - bottom)
+        sides = [(dx, dy) for dy in (7, -15, 21, -29) for dx in (8, -44) if across + dx < 372]
+        free = [s for s in sides if all(_apart(across + s[0], up + s[1], *other) for other in taken)]
+        dx, dy = free[0] if free else sides[0]
+        taken.append((across + dx, up + dy))
+        axes.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=9.5, color=INK)
+
+
+def _apart(x: float, y: float, other_x: float, other_y: float) -> bool:
+    return abs(x - other_x) > 42 or abs(y - other_y) > 12
 
 
 def _low(estimate: Estimate | None) -> float:

@@ -101,6 +101,11 @@ class Gallery:
         """Number of different films on the page."""
         return len({c.case_id for c in (*self.best, *self.worst, *self.cleared) if c.pictures})
 
+    @property
+    def maps(self) -> bool:
+        """Whether a film has a heat map."""
+        return any(len(c.pictures) > 1 for c in (*self.best, *self.worst, *self.cleared))
+
 
 def gallery(
     cases: Cases,

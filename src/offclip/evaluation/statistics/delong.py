@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from offclip.errors import DataError, InputError
 from offclip.evaluation.statistics.estimate import Estimate
@@ -27,12 +28,14 @@ class Covariance:
     Attributes:
         auc: (K,) AUCs.
         matrix: (K, K) their estimated covariance; NaN when one class has a single case or cluster.
+        freedom: (K,) Satterthwaite's degrees of freedom of each variance.
         positives: Number of positives.
         negatives: Number of negatives.
     """
 
     auc: np.ndarray
     matrix: np.ndarray
+    freedom: np.ndarray
     positives: int
     negatives: int
 
@@ -80,16 +83,15 @@ def delong_covariance(
     scores, positive = _checked(scores, positive)
     placed_positive, placed_negative, auc = _placements(scores, positive)
     m, n = placed_positive.shape[1], placed_negative.shape[1]
+    below, above = placed_positive - auc[:, None], placed_negative - auc[:, None]
     if clusters is None:
-        matrix = _spread(placed_positive - auc[:, None], m) + _spread(placed_negative - auc[:, None], n)
-        return Covariance(auc, matrix, m, n)
-    codes = np.unique(np.asarray(clusters), return_inverse=True)[1].reshape(-1)
-    if codes.shape != positive.shape:
-        raise InputError(f"{len(codes)} clusters for {len(positive)} cases.", "Give one cluster a case.")
-    matrix = _clustered(
-        placed_positive - auc[:, None], placed_negative - auc[:, None], codes[positive], codes[~positive]
-    )
-    return Covariance(auc, matrix, m, n)
+        parts = _independent(below, above)
+    else:
+        codes = np.unique(np.asarray(clusters), return_inverse=True)[1].reshape(-1)
+        if codes.shape != positive.shape:
+            raise InputError(f"{len(codes)} clusters for {len(positive)} cases.", "Give one cluster a case.")
+        parts = _clustered(below, above, codes[positive], codes[~positive])
+    return Covariance(auc, parts.matrix, parts.freedom, m, n)
 
 
 def delong_interval(
@@ -110,8 +112,10 @@ def delong_interval(
         positive: (N,) bool.
         clusters: (N,) patient of each case, see `delong_covariance`.
         level: Confidence level.
-        scale: `"logit"`: symmetric on the log odds of the AUC, never outside [0, 1], and nearer to its
-            level for few cases (docs/statistics.md); `"plain"`: AUC +- z standard errors, cut at 0 and 1.
+        scale: `"logit"`: symmetric on the log odds of the AUC, with Student's t in the place of the normal
+            distribution as in the test of Brunner and Munzel (Biometrical J. 42, 2000); it is never
+            outside [0, 1] and keeps its level with few cases (docs/statistics.md). `"plain"`: AUC +- z
+            standard errors, cut at 0 and 1, as most programs print it.
 
     Raises:
         InputError: Shapes differ, a score is not finite, or the scale is unknown.
@@ -120,21 +124,21 @@ def delong_interval(
     Example:
         >>> e = delong_interval(np.array([1.0, 2, 3, 4, 5, 6]), np.array([0, 0, 1, 0, 1, 1], bool))
         >>> round(e.value, 4), round(e.low, 4), round(e.high, 4)
-        (0.8889, 0.2614, 0.9945)
+        (0.8889, 0.088, 0.9985)
     """
     found = delong_covariance(scores, positive, clusters)
     value, variance = float(found.auc[0]), float(found.matrix[0, 0])
-    z = NormalDist().inv_cdf((1 + level) / 2)
     if scale not in ("logit", "plain"):
         raise InputError(f"scale {scale!r} is unknown.", "Use 'logit' or 'plain'.")
     if not variance > _NO_VARIANCE:
         positive = np.asarray(positive, bool)
         sizes = [_clusters_in(clusters, positive), _clusters_in(clusters, ~positive)]
         return newcombe_interval(value, sizes[0], sizes[1], level=level)
-    half = z * np.sqrt(variance)
     if scale == "plain":
+        half = NormalDist().inv_cdf((1 + level) / 2) * np.sqrt(variance)
         return Estimate(value, float(np.fmax(value - half, 0.0)), float(np.fmin(value + half, 1.0)))
-    odds, half = np.log(value / (1 - value)), half / (value * (1 - value))
+    t = float(stdtrit(found.freedom[0], (1 + level) / 2))
+    odds, half = np.log(value / (1 - value)), t * np.sqrt(variance) / (value * (1 - value))
     return Estimate(value, float(1 / (1 + np.exp(half - odds))), float(1 / (1 + np.exp(-half - odds))))
 
 
@@ -205,32 +209,60 @@ def _placements(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, n
     return below, above, below.mean(axis=1)
 
 
-def _spread(deviations: np.ndarray, count: int) -> np.ndarray:
-    """(K, K) covariance of the mean of `count` independent deviations (K, count)."""
-    if count < 2:
-        return np.full((len(deviations),) * 2, np.nan)
-    return deviations @ deviations.T / (count - 1) / count
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What positives and negatives add to the covariance, and how many independent units each has."""
+
+    of_positive: np.ndarray
+    of_negative: np.ndarray
+    cross: np.ndarray | float
+    units: tuple[int, int]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        return self.of_positive + self.of_negative + self.cross
+
+    @property
+    def freedom(self) -> np.ndarray:
+        parts = [np.diag(self.of_positive), np.diag(self.of_negative)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (parts[0] + parts[1]) ** 2 / sum(
+                part**2 / (count - 1) for part, count in zip(parts, self.units, strict=True)
+            )
+
+
+def _independent(below: np.ndarray, above: np.ndarray) -> _Parts:
+    """Of deviations (K, m) and (K, n) of cases that are all independent."""
+
+    def spread(deviations: np.ndarray) -> np.ndarray:
+        count = deviations.shape[1]
+        if count < 2:
+            return np.full((len(deviations),) * 2, np.nan)
+        return deviations @ deviations.T / (count - 1) / count
+
+    return _Parts(spread(below), spread(above), 0.0, (below.shape[1], above.shape[1]))
 
 
 def _clustered(
     below: np.ndarray, above: np.ndarray, positive_codes: np.ndarray, negative_codes: np.ndarray
-) -> np.ndarray:
-    """(K, K) covariance from the deviations summed over each cluster."""
+) -> _Parts:
+    """Of the deviations summed over each cluster."""
     total = max(positive_codes.max(), negative_codes.max()) + 1
     sums = [
         np.stack([np.bincount(codes, row, minlength=total) for row in rows])
         for rows, codes in ((below, positive_codes), (above, negative_codes))
     ]
     sizes = [len(positive_codes), len(negative_codes)]
-    present = [len(np.unique(codes)) for codes in (positive_codes, negative_codes)]
-    if min(present) < 2:
-        return np.full((len(below),) * 2, np.nan)
+    units = len(np.unique(positive_codes)), len(np.unique(negative_codes))
+    if min(units) < 2:
+        unknown = np.full((len(below),) * 2, np.nan)
+        return _Parts(unknown, unknown, 0.0, units)
     of_positive, of_negative = (
-        count / (count - 1) * s @ s.T / size**2 for count, s, size in zip(present, sums, sizes, strict=True)
+        count / (count - 1) * s @ s.T / size**2 for count, s, size in zip(units, sums, sizes, strict=True)
     )
     every = len(np.union1d(positive_codes, negative_codes))
     cross = every / (every - 1) * sums[0] @ sums[1].T / (sizes[0] * sizes[1])
-    return of_positive + of_negative + cross + cross.T
+    return _Parts(of_positive, of_negative, cross + cross.T, units)
 
 
 def _clusters_in(clusters: np.ndarray | Sequence[str] | None, chosen: np.ndarray) -> int:
