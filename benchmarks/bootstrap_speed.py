@@ -74,7 +74,9 @@ def main() -> int:
     columns = measured[:: max(1, len(measured) // 4)]
     each = loop_seconds(cases, few, columns)
     loop = each * len(measured) * options.resamples
+    cells = int((cases.truth == 1).sum())
     print(f"{options.resamples} resamples x {len(measured)} classes x {options.cases} images")
+    print(f"{found.patients} patients, {cells} positive cells")
     print(f"macro AUC {found.macro_auc.value:.4f} ({found.macro_auc.low:.4f} to {found.macro_auc.high:.4f})")
     print(
         f"offclip       {wall:8.1f} s wall on {available_cores()} cores, {cpu:.1f} s CPU, peak {peak:.2f} GiB"

@@ -99,7 +99,11 @@ def evaluate_cases(
     )
     tell("choosing thresholds", 1, 4)
     thresholds = protocol.thresholds
-    operating = operate(counted, counted_validation, thresholds=thresholds, seed=seed)
+    # Clopper and Pearson take cases for independent; several of one patient are not.
+    clustered = bootstrap if len(bootstrap.counts) < len(cases) else None
+    operating = operate(
+        counted, counted_validation, thresholds=thresholds, seed=seed, bootstrap=clustered
+    )
     tell("calibrating", 2, 4)
     calibration = calibrate(
         counted, counted_validation, method=settings.calibration, seed=seed, bootstrap=bootstrap

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
+from offclip.evaluation.cases import Cases
+from offclip.evaluation.result_page import write_result_page
+
+# In their order.
+SECTIONS = [
+    "headline",
+    "normal",
+    "subgroups",
+    "findings",
+    "curves",
+    "reliability",
+    "gallery",
+    "prompts",
+    "made",
+    "card",
+]
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 
 
@@ -72,3 +90,15 @@ def check_page(page: str) -> Parts:
     assert not re.search(r"\b(nan|None|inf)\b", parts.text)
     assert "Research; not a clinical validation" in parts.text
     return parts
+
+
+def page_of(folder: Path, results: dict[str, Any], cases: Cases, **more: Any) -> str:
+    """Writes the page and reads it again."""
+    path = write_result_page(folder / "report.html", results, cases, **more)
+    assert path == folder / "report.html"
+    return path.read_text(encoding="utf-8")
+
+
+def section(page: str, name: str) -> str:
+    """One section of a page."""
+    return page.split(f'<section id="{name}"')[1].split("</section>")[0]

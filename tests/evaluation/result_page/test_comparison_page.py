@@ -32,6 +32,9 @@ def pair(a: str = "first", b: str = "second") -> dict[str, Any]:
     return {
         "a": a,
         "b": b,
+        "cases": 140,
+        "patients": 90,
+        "notes": ["10 cases stand in one run only."],
         "normal_auc": {"difference": difference(0.031), "p": 0.0004},
         "macro_auc": {"difference": difference(-0.004), "p": 0.4},
         "per_class": {
@@ -51,7 +54,8 @@ def test_runs_stand_side_by_side_with_their_differences(run: dict[str, Any], tmp
     assert [i for i in parts.ids if not i.startswith("h-")] == ["headline", "pair-1", "runs"]
     for words in (
         "2 runs side by side",
-        "first against second",
+        "first against second Paired on 140 cases of 90 patients that both runs have.",
+        "10 cases stand in one run only.",
         "+0.031 +0.011 to +0.051 < 0.001 yes",
         "−0.004 −0.024 to +0.016 0.400 no",
         "2 of 5 findings differ after Holm’s adjustment",

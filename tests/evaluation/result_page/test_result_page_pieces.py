@@ -232,12 +232,11 @@ def test_grounding_methods_are_rows_of_one_table():
     assert block is not None
     assert block.facts == {"rule": "cell centre"}
     first = block.tables[0]
-    assert first.columns == ("", "hit", "chance")
+    assert first.columns == ("", "hit", "chance", "threshold cut")
     assert [row.name for row in first.rows] == ["gradcam", "similarity"]
-    assert [row.cells for row in first.rows] == [(Cell("0.500", "0.400–0.600"), Cell("0.100"))] * 2
-    titles = [table.title for table in block.tables]
-    assert "method: gradcam: per class" in titles
-    assert "method: gradcam: threshold" in titles
+    same = (Cell("0.500", "0.400–0.600"), Cell("0.100"))
+    assert [row.cells for row in first.rows] == [(*same, Cell("top 10 %")), (*same, Cell(""))]
+    assert [table.title for table in block.tables] == ["method", "method: gradcam: per class"]
 
 
 def test_long_tables_are_cut_and_say_so():

@@ -105,7 +105,8 @@ def measure(
                         )
                     )
             except InputError as error:
-                skipped.append(Skipped("", 0, image.ref.image_id, f"{finding}: {error.message}"))
+                reason = f"{finding}: {error.message}"
+                skipped.append(Skipped(str(image.ref.path), 0, image.ref.image_id, reason))
         done += 1
         if on_progress:
             on_progress(done, len(store.image_ids))

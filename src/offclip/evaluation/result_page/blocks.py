@@ -13,6 +13,7 @@ from offclip.evaluation.result_page.words import count, decimal
 
 MOST_ROWS = 60
 _DEEPEST = 4
+_MOST_COLUMNS = 4
 # Keys by which an object of a list is called, the likeliest first.
 _NAMES = ("name", "finding", "class", "prompt", "method", "attribute", "value")
 
@@ -104,6 +105,22 @@ def _collect(
         facts |= {name: _text(cell) for name, cell in own.items()}
 
 
+def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row whose small objects of single values, such as one value a level, are columns of their own."""
+    if _is_estimate(row):
+        return row
+    found: dict[str, Any] = {}
+    for key, value in row.items():
+        small = isinstance(value, Mapping) and not _is_estimate(value) and 0 < len(value) <= _MOST_COLUMNS
+        if small and all(
+            _is_estimate(v) or not isinstance(v, Mapping | list | tuple) for v in value.values()
+        ):
+            found |= {f"{key} {inner}": v for inner, v in value.items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
 def _methods_together(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """The kinds of heat map of a grounding block, known by their hit rate, as the rows of one table."""
     methods = {k: v for k, v in value.items() if isinstance(v, Mapping) and _is_estimate(v.get("hit"))}
@@ -114,6 +131,7 @@ def _methods_together(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _tables(rows: Mapping[str, Mapping[str, Any]], where: str, title: str, depth: int) -> list[BlockTable]:
     """One table a level: rows of values as they are, and deeper objects as tables of their own."""
+    rows = {name: _flat(row) for name, row in rows.items()}
     cells = {
         name: {str(k): c for k, v in row.items() if (c := _cell(v, f"{where}.{name}.{k}")) is not None}
         if not _is_estimate(row)

@@ -53,12 +53,17 @@ class Pair:
         a, b: Their names.
         headline: Differences of the headline numbers.
         classes: Differences of the classes.
+        cases, patients: That both runs have; None where they are not known.
+        notes: What the two do not share.
     """
 
     a: str
     b: str
     headline: tuple[Difference, ...]
     classes: tuple[Difference, ...]
+    cases: int | None
+    patients: int | None
+    notes: tuple[str, ...]
 
 
 def write_comparison_page(
@@ -70,8 +75,8 @@ def write_comparison_page(
         path: The page to write.
         runs: Contents of their `results.json`.
         comparisons: One a pair: `a` and `b` (names of runs), `normal_auc` and `macro_auc` (each
-            `difference`, an estimate, and `p`), `per_class` (by class `difference`, `p`, `p_holm`). Parts may
-            be absent.
+            `difference`, an estimate, and `p`), `per_class` (by class `difference`, `p`, `p_holm`),
+            `cases`, `patients`, `notes`. Parts may be absent.
 
     Returns:
         The path.
@@ -113,7 +118,15 @@ def read_pair(node: Node) -> Pair:
         Difference(plain(name), c.estimate("difference"), c.number("p"), c.number("p_holm"))
         for name, c in node.children("per_class")
     ]
-    return Pair(node.text("a") or "a", node.text("b") or "b", tuple(headline), tuple(classes))
+    return Pair(
+        node.text("a") or "a",
+        node.text("b") or "b",
+        tuple(headline),
+        tuple(classes),
+        node.count("cases"),
+        node.count("patients"),
+        node.texts("notes"),
+    )
 
 
 def run_names(runs: Sequence[Results]) -> list[str]:

@@ -40,6 +40,7 @@ class RunAbout:
         fingerprint: Of the data.
         created: Time in ISO form.
         command: That made it, where it was written down.
+        synthetic: Whether the films were drawn, as those of the phantom.
         versions: From software to version.
     """
 
@@ -56,6 +57,7 @@ class RunAbout:
     fingerprint: str
     created: str
     command: str
+    synthetic: bool
     versions: Mapping[str, str]
 
 
@@ -212,6 +214,7 @@ def _run(node: Node) -> RunAbout:
         node.text("data_fingerprint"),
         node.text("created"),
         node.text("command"),
+        node.flag("synthetic") is True,
         node.words("versions"),
     )
 
