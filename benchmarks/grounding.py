@@ -31,7 +31,7 @@ from offclip.evaluation.ablation import ABLATION, FULL_METHOD
 from offclip.evaluation.grounding.run import ground_model, write_grounding
 from offclip.evaluation.grounding.tables import GroundingData, read_grounding_folder
 from offclip.grounding.sanity import randomise
-from offclip.models.checkpoint import load_model, read_card
+from offclip.models.checkpoint import CARD, load_model, read_card
 from offclip.models.interface import ClipModel
 
 SHUFFLINGS = 3
@@ -70,6 +70,9 @@ def measure(
     last: tuple[ClipModel, Any] | None = None
     for variant in ABLATION:
         for run in sorted((demo / "runs").glob(f"{variant.key}-seed*")):
+            if not (run / "model" / CARD).is_file():
+                tell(f"{run.name}: not finished, left out")
+                continue
             weights, first = read_card(run)["sha256"], run.name.endswith("seed0")
             # The checks take most of the time, and are no result on films the model was not trained on.
             take(variant.name, run, run.name, weights, checked=checks and name == "phantom" and first)

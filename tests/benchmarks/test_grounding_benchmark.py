@@ -109,9 +109,11 @@ def test_a_stopped_benchmark_goes_on_where_it_was(covid, finished_run, tmp_path,
         str(out),
     ]
     monkeypatch.setattr("sys.argv", arguments)
+    (demo / "runs" / "infonce-filter-seed0").mkdir()
     assert script.main() == 0
     printed = capsys.readouterr().out
     assert "nih: not given or not there" in printed
+    assert "infonce-filter-seed0: not finished" in printed
     for who in (
         "OFF-CLIP | similarity | 1 | 2 |",
         "OFF-CLIP | grad-cam",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -96,6 +98,7 @@ def evaluate(
         calibration=calibration,
         resamples=resamples,
         seed=seed,
+        command=command_line(),
     )
     if scores is not None and labels is not None:
         from offclip.evaluation.scores_run import evaluate_scores
@@ -175,6 +178,11 @@ class Source:
             raise ConfigError(
                 "--root needs --protocol.", "'offclip protocols list' shows those that there are."
             )
+
+
+def command_line() -> str:
+    """What the user typed, for the page; empty where offclip was not called from a shell."""
+    return shlex.join(("offclip", *sys.argv[1:])) if Path(sys.argv[0]).name == "offclip" else ""
 
 
 def _progress() -> AbstractContextManager[Callable[[str, int, int], None]]:

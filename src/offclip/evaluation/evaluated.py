@@ -101,9 +101,7 @@ def evaluate_cases(
     thresholds = protocol.thresholds
     # Clopper and Pearson take cases for independent; several of one patient are not.
     clustered = bootstrap if len(bootstrap.counts) < len(cases) else None
-    operating = operate(
-        counted, counted_validation, thresholds=thresholds, seed=seed, bootstrap=clustered
-    )
+    operating = operate(counted, counted_validation, thresholds=thresholds, seed=seed, bootstrap=clustered)
     tell("calibrating", 2, 4)
     calibration = calibrate(
         counted, counted_validation, method=settings.calibration, seed=seed, bootstrap=bootstrap
@@ -211,7 +209,7 @@ def _document(
             "auprc": protocol.auprc,
             "thresholds": protocol.thresholds,
         },
-        "run": _run(protocol, cases, validation),
+        "run": _run(protocol, settings, cases, validation),
         "interval": {
             "method": "patient-cluster bootstrap, percentile",
             "level": settings.resampling.level,
@@ -232,7 +230,7 @@ def _document(
     }
 
 
-def _run(protocol: Protocol, cases: Cases, validation: Cases | None) -> dict[str, Any]:
+def _run(protocol: Protocol, settings: Settings, cases: Cases, validation: Cases | None) -> dict[str, Any]:
     return {
         "name": None,
         "model": None,
@@ -240,6 +238,10 @@ def _run(protocol: Protocol, cases: Cases, validation: Cases | None) -> dict[str
         "labels": None,
         "data": None,
         "split": None,
+        "synthetic": False,
+        "command": settings.command or None,
+        "calibration": settings.calibration,
+        "prevalence": settings.prevalence,
         "unit": protocol.unit,
         "fuse": protocol.fuse if protocol.unit == "study" else None,
         "cases": len(cases),

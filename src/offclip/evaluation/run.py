@@ -16,6 +16,7 @@ import polars as pl
 
 from offclip.data.files import Skipped, write_csv, write_skipped
 from offclip.data.loader import ImageRef
+from offclip.data.phantom.write import PARAMETERS
 from offclip.errors import ConfigError, DataError
 from offclip.evaluation.classification import Classification, classify
 from offclip.evaluation.evaluated import Evaluated, evaluate_cases
@@ -141,6 +142,7 @@ def evaluate(
             "model": str(model_path),
             "data": str(folder),
             "split": split,
+            "synthetic": (Path(folder) / PARAMETERS).is_file(),
             "precision": scoring.precision if scoring else None,
         }
         if out is not None:

@@ -23,12 +23,14 @@ class Settings:
         prevalence: Share of abnormal cases for which NPV and PPV are given, in (0, 1); None is that of the
             cases.
         calibration: From scores to probabilities.
+        command: What the user typed, for the page; it changes no number.
     """
 
     protocol: Protocol = OPEN
     resampling: Resampling = field(default_factory=Resampling)
     prevalence: float | None = None
     calibration: Calibration = "platt"
+    command: str = ""
 
 
 def make_settings(
@@ -40,6 +42,7 @@ def make_settings(
     calibration: str = "platt",
     resamples: int = 1000,
     seed: int = 0,
+    command: str = "",
 ) -> Settings:
     """Settings out of a user's words; what is given wins over the protocol, and changes its hash.
 
@@ -65,7 +68,7 @@ def make_settings(
     if resamples < 100:
         raise ConfigError(f"{resamples} resamples are too few for an interval.", "Give at least 100.")
     method = _known("--calibration", calibration, get_args(Calibration))
-    return Settings(chosen, Resampling(resamples, seed), prevalence, method)  # type: ignore[arg-type]
+    return Settings(chosen, Resampling(resamples, seed), prevalence, method, command)  # type: ignore[arg-type]
 
 
 def _known(option: str, value: str, words: tuple[str, ...]) -> str:

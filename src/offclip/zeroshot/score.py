@@ -58,7 +58,7 @@ def image_scorer(
 
     @torch.inference_mode()
     def score(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pixels = model.preprocess.normalise(torch.from_numpy(squares).to(model.device))
+        pixels = model.preprocess.normalise(torch.as_tensor(squares, device=model.device))
         image = model.encode_image(pixels)
         pooled = torch.nn.functional.normalize(image.pooled.float(), dim=-1)
         return compare(image).float().cpu().numpy(), pooled.cpu().numpy()

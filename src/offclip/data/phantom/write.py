@@ -25,7 +25,7 @@ from offclip.errors import ConfigError, DataError
 _CHUNK = 64
 _MOST = 1_000_000  # study ids have six digits
 _FORMAT = 1
-_PARAMETERS = "phantom.json"
+PARAMETERS = "phantom.json"
 
 _README = """Synthetic chest radiographs: synthetic data, no patient was imaged.
 
@@ -141,7 +141,7 @@ def _claim(out: Path, parameters: _Parameters) -> None:
     text = json.dumps(asdict(parameters), indent=2) + "\n"
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file.", "Give the path of a new folder.")
-    marker = out / _PARAMETERS
+    marker = out / PARAMETERS
     if marker.exists():
         if _read(marker) != json.loads(text):
             raise DataError(
