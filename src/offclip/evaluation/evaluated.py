@@ -93,7 +93,7 @@ def evaluate_cases(
     found = measure_findings(
         counted,
         auprc=protocol.auprc,
-        groups=None,
+        groups=protocol.groups,
         counts=means,
         bootstrap=bootstrap,
     )

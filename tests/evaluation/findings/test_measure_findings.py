@@ -82,7 +82,11 @@ def test_classes_that_do_not_count_are_measured_but_not_averaged(cases):
 
 
 def test_groups_hold_the_classes_that_can_be_measured(cases):
-    rules = {"head": "positives >= 60", "medium": "between", "tail": "positives <= 15"}
+    rules = {
+        "head": "positives >= 60",
+        "medium": "positives < 60 and positives > 15",
+        "tail": "positives <= 15",
+    }
     found = measure_findings(cases, resampling=FEW, groups=rules)
     assert {name: group.classes for name, group in found.groups.items()} == {
         "head": ("edema",), "medium": ("mass",), "tail": ("cyst",)
@@ -120,7 +124,7 @@ def test_a_rare_class_says_how_often_it_was_undefined(cases):
 
 def test_cases_without_findings_or_without_rows(cases):
     bare = Cases.of(["a", "b"], [], np.zeros((2, 0)), np.zeros((2, 0)), normal=[0, 1])
-    found = measure_findings(bare, resampling=FEW, groups={"rest": "between"})
+    found = measure_findings(bare, resampling=FEW, groups={"rest": "positives > 1"})
     assert (found.macro_auc, found.micro_auc, found.weighted_auc, dict(found.per_class)) == (
         None,
         None,

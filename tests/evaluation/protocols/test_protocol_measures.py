@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from offclip.errors import ConfigError, InputError
 from offclip.evaluation.protocols.exclusions import exclude
 from offclip.evaluation.protocols.extras import protocol_extras
-from offclip.evaluation.protocols.groups import class_groups
+from offclip.evaluation.protocols.groups import assign_groups
 from offclip.evaluation.protocols.load import load_protocol
 from offclip.evaluation.protocols.protocol import Protocol
 
@@ -86,10 +86,7 @@ def test_head_medium_and_tail():
     names = [rule.name for rule in protocol.classes]
     rng = np.random.default_rng(1)
     counts = rng.permutation(np.arange(3, 195))
-    truth = np.zeros((200, 192))
-    for place, count in enumerate(counts):
-        truth[:count, place] = 1
-    groups = class_groups(protocol, names, truth)
+    groups = assign_groups(protocol.groups, dict(zip(names, counts.tolist(), strict=True)))
     limit = np.percentile(counts, 65)
     assert set(groups["head"]) == {n for n, c in zip(names, counts, strict=True) if c > limit}
     assert set(groups["tail"]) == {n for n, c in zip(names, counts, strict=True) if c <= 10}
@@ -99,8 +96,21 @@ def test_head_medium_and_tail():
 
 
 @pytest.mark.parametrize(
-    "rule", ["positives > p200", "positives = 3", "tail", "rarest few", "positives > 3 or"]
-)
+    "rule",
+    ["positives > p200", "positives = 3", "tail", "rarest few", "positives > 3 or", "", "positives <= ten",
+     "__import__('os').getpid() > 0", "positives <= 10 or positives > 20", "positives > p",
+     "positives > 10 and"],
+)  # fmt: skip
 def test_a_group_that_cannot_be_understood(rule):
     with pytest.raises(ConfigError, match="cannot be understood"):
-        class_groups(Protocol("a", "A", groups={"g": rule}), ["x"], np.zeros((2, 1)))
+        assign_groups({"g": rule}, {"x": 1})
+
+
+def test_groups_may_overlap_or_be_empty():
+    rules = {"some": "positives > 1 and positives < 4", "few": "positives <= 2", "none": "positives > 9"}
+    assert assign_groups(rules, {"a": 1, "b": 2, "c": 3}) == {
+        "some": ("b", "c"),
+        "few": ("a", "b"),
+        "none": (),
+    }
+    assert assign_groups(rules, {}) == {"some": (), "few": (), "none": ()}

@@ -2,7 +2,6 @@
 
 from offclip.evaluation.findings.compare import compare_cases
 from offclip.evaluation.findings.comparison import ClassComparison, Comparison, MeanComparison
-from offclip.evaluation.findings.groups import assign_groups
 from offclip.evaluation.findings.measure import measure_findings, unmeasurable
 from offclip.evaluation.findings.normal import NormalAuc, measure_normal_auc
 from offclip.evaluation.findings.resamples import bootstrap_of
@@ -16,7 +15,6 @@ __all__ = [
     "GroupResult",
     "MeanComparison",
     "NormalAuc",
-    "assign_groups",
     "bootstrap_of",
     "compare_cases",
     "measure_findings",

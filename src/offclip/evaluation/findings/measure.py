@@ -10,9 +10,9 @@ import numpy as np
 from offclip.cores import available_cores
 from offclip.errors import ConfigError, DataError
 from offclip.evaluation.cases import Cases
-from offclip.evaluation.findings.groups import assign_groups
 from offclip.evaluation.findings.resamples import bootstrap_of
 from offclip.evaluation.findings.results import ClassResult, FindingResults, GroupResult
+from offclip.evaluation.protocols.groups import assign_groups
 from offclip.evaluation.statistics.bootstrap import AreaDraws, Bootstrap, Resampling
 from offclip.evaluation.statistics.delong import delong_interval
 from offclip.evaluation.statistics.draws import Draws, mean_of

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from offclip.errors import ConfigError
-from offclip.evaluation.protocols.protocol import Protocol
 
 _BOUND = re.compile(r"positives (<=|>=|<|>) (p?)(\d+(?:\.\d+)?)")
 _RAREST = re.compile(r"rarest (\d+)")
@@ -30,26 +29,24 @@ def check_group(rule: str, class_names: Sequence[str]) -> None:
     _members(rule, class_names, np.zeros(len(class_names)))
 
 
-def class_groups(
-    protocol: Protocol, class_names: Sequence[str], truth: np.ndarray
-) -> Mapping[str, tuple[str, ...]]:
-    """The classes of each group; a group may be empty.
+def assign_groups(rules: Mapping[str, str], positives: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """The classes of each group, in the order of the rules; a group may be empty.
 
     Args:
-        protocol: Its `groups` count.
-        class_names: C names; the peers leave out the normal class before they count.
-        truth: (N, C) 1, 0 or NaN.
+        rules: From the name of a group to its rule.
+        positives: From class to its number of positives; the peers leave out the normal class before they
+            count.
 
     Raises:
         ConfigError: A rule cannot be understood.
 
     Example:
-        >>> protocol = Protocol("a", "A", groups={"tail": "positives <= 1", "head": "positives > p50"})
-        >>> class_groups(protocol, ["x", "y", "z"], np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1]]))
-        {'tail': ('z',), 'head': ('x',)}
+        >>> counts = {"mass": 900, "edema": 40, "cyst": 3}
+        >>> assign_groups({"head": "positives > p65", "one": "rarest 1"}, counts)
+        {'head': ('mass',), 'one': ('cyst',)}
     """
-    positives = (np.asarray(truth) == 1).sum(axis=0)
-    return {group: _members(rule, class_names, positives) for group, rule in protocol.groups.items()}
+    names, counts = list(positives), np.array(list(positives.values()), int)
+    return {group: _members(rule, names, counts) for group, rule in rules.items()}
 
 
 def _members(rule: str, class_names: Sequence[str], positives: np.ndarray) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from offclip.errors import InputError
 
@@ -68,6 +68,6 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Estimate:
     if n < 1 or not 0 <= successes <= n:
         raise InputError(f"{successes} successes of {n}.", "Give 0 <= successes <= n and n >= 1.")
     tail = (1 - level) / 2
-    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes == n else float(beta.ppf(1 - tail, successes + 1, n - successes))
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Estimate(successes / n, low, high)
