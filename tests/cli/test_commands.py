@@ -103,10 +103,17 @@ def test_the_whole_path(tmp_path, capsys):
 
     assert offclip("evaluate", run, "--data", data, "--out", results) == 0
     out = plain(capsys.readouterr().out)
-    metrics = json.loads((results / "results.json").read_text())["metrics"]
-    for name, value in metrics.items():
-        assert name.replace("_", " ") in out
-        assert value is None or f"{value:.3f}" in out
+    measured = json.loads((results / "results.json").read_text())
+    for value in (
+        measured["macro_auc"]["value"],
+        measured["normal"]["auc"]["value"],
+        measured["normal"]["worst_prompt"]["auc"]["value"],
+        measured["metrics"]["pointing_accuracy"],
+    ):
+        assert f"{value:.3f}" in out
+    assert measured["run"]["synthetic"]
+    assert measured["metrics"]["normal_auc"] == pytest.approx(measured["normal"]["auc"]["value"], abs=1e-12)
+    assert measured["metrics"]["abnormal_auc"] == pytest.approx(measured["macro_auc"]["value"], abs=1e-12)
 
     assert offclip("verify", run) == 0
     assert "equal images, equal scores" in capsys.readouterr().out

@@ -9,8 +9,13 @@ import pytest
 from offclip.data.loader import ImageRef, load_pixels
 from offclip.data.sampling import make_pairs
 from offclip.errors import CheckpointError, DataError
-from offclip.evaluation import COLUMNS, evaluate
+from offclip.evaluation import COLUMNS, evaluate, run
+from offclip.evaluation.cases import Cases
 from offclip.evaluation.early import early_metrics
+from offclip.evaluation.overlays import ModelMaps
+from offclip.grounding.regions import Box
+from offclip.zeroshot import files
+from offclip.zeroshot.ensemble import PromptSet
 
 
 def test_it_measures_everything_and_writes_it(finished_run, phantom, tmp_path):
@@ -113,3 +118,62 @@ def test_early_metrics_leave_uncertain_studies_out(tiny_model, studies):
     assert early_metrics(tiny_model(), store, pairs) == early_metrics(tiny_model(), store, rest)
     normals = make_pairs(chosen.filter(pl.col("label") == "normal"), store, filter_sentences=False)
     assert early_metrics(tiny_model(), store, normals) == {}
+
+
+def test_a_stopped_scoring_goes_on_and_leaves_nothing_behind(finished_run, phantom, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "evaluate_cases", stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(finished_run, phantom, out)
+    assert len(list((out / "unfinished").iterdir())) == 2  # a part of test, and one of validate
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_score", stop)  # everything was scored before the stop
+        again = evaluate(finished_run, phantom, out)
+    assert not (out / "unfinished").exists()
+    assert again.row() == evaluate(finished_run, phantom).row()
+
+
+def test_prompts_of_a_user_and_everything_that_can_be_asked(finished_run, phantom, tmp_path):
+    asked = PromptSet.of([], templates=["{finding} is present."], normal=["Normal chest.", "Clear lungs."])
+    out = tmp_path / "out"
+    result = evaluate(finished_run, phantom, out, prompts=asked, negation=True, grounding=True)
+    written = json.loads((out / "results.json").read_text())
+    assert result.classification is None
+    assert written["normal"]["score"] == "Normal chest."
+    assert written["metrics"]["normal_auc"] is None
+    assert 0 <= written["negation"]["macro"]["value"] <= 1
+    assert 0 <= written["grounding"]["similarity"]["hit"]["value"] <= 1
+    assert {entry["prompt"] for entry in written["prompts"]} <= set(asked.texts) | set(result.scores.prompts)
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/jpeg") > 20  # films, and heat maps over them
+    assert "Synthetic data" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_lateral_films_count_where_they_are_asked_for(finished_run, own_phantom):
+    reports = pl.read_csv(own_phantom / "reports.csv", infer_schema=False)
+    (own_phantom / "studies.parquet").unlink()
+    lateral = reports.filter(pl.col("split") == "test")["image_id"][0]
+    reports.with_columns(
+        view=pl.when(pl.col("image_id") == lateral).then(pl.lit("lateral")).otherwise("view")
+    ).write_csv(own_phantom / "reports.csv")
+    assert lateral not in evaluate(finished_run, own_phantom).scores.image_ids
+    assert lateral in evaluate(finished_run, own_phantom, lateral=True).scores.image_ids
+
+
+def test_a_film_that_vanished_since_costs_its_heat_map_only(finished_run, phantom, tiny_model):
+    cases = Cases.of(["a", "b"], ["edema", "mass"], [[1.0, 2], [3, 0]], [[1, 1], [0, 0]])
+    film = next((phantom / "images").iterdir())
+    prompts = {"edema": ["There is edema."], "mass": ["There is a mass."]}
+    boxes = {"a": [Box("Edema", 1, 2, 3, 4)]}
+    maps = ModelMaps(tiny_model(), cases, {"a": film, "b": Path("gone.png")}, prompts, boxes)
+    assert [m.finding for m in maps["a"]] == ["edema", "mass"]
+    assert [len(m.boxes) for m in maps["a"]] == [1, 0]
+    assert maps["a"][0].heat.shape == (32, 32)
+    assert maps["b"] == ()
+    assert maps.get("c", ()) == ()

@@ -62,6 +62,9 @@ def evaluate(
     negation: Annotated[
         bool, typer.Option("--negation", help="Ask 'There is X' and 'There is no X' as well.")
     ] = False,
+    grounding: Annotated[
+        bool, typer.Option("--grounding", help="With --data: measure heat maps on boxes and masks as well.")
+    ] = False,
     lateral: Annotated[
         bool, typer.Option("--lateral", help="With --data: score lateral films as well.")
     ] = False,
@@ -109,6 +112,21 @@ def evaluate(
             )
         print_summary(evaluated, out)
         return
+    if settings.protocol.task == "grounding":
+        from offclip.cli.ground import print_grounding
+        from offclip.evaluation.grounding import ground_protocol
+
+        with _progress() as tell:
+            grounded = ground_protocol(
+                model or Path(),
+                root or Path(),
+                out,
+                protocol=settings.protocol,
+                resampling=settings.resampling,
+                on_progress=tell,
+            )
+        print_grounding(grounded, f"{model} on {root}, {settings.protocol.name}", out)
+        return
     from offclip.cli.scoring import make_scoring
     from offclip.evaluation.run import evaluate as evaluate_folder
     from offclip.evaluation.run import evaluate_protocol
@@ -127,6 +145,7 @@ def evaluate(
                 split=split or "test",
                 lateral=lateral,
                 negation=negation,
+                grounding=grounding,
                 **common,
             )
         else:

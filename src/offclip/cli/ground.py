@@ -1,17 +1,20 @@
-"""`offclip ground`."""
+"""`offclip ground`: heat maps against boxes and masks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.table import Table
+import typer
 
 from offclip.cli.console import console, progress_bar, report_skipped
-from offclip.evaluation.grounding import GroundingResult, ground
-from offclip.evaluation.grounding.run import rule_in_words
-from offclip.evaluation.statistics.bootstrap import Resampling
-from offclip.evaluation.statistics.estimate import Estimate
+from offclip.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from offclip.evaluation.grounding import GroundingResult
+    from offclip.evaluation.statistics.estimate import Estimate
 
 _CHECKED = {
     "insertion_gain": "insertion, above random",
@@ -21,42 +24,89 @@ _CHECKED = {
 }
 
 
-def run_ground(
-    model: Path,
-    data: Path,
-    out: Path,
-    split: str,
-    methods: Sequence[str],
-    rule: str,
-    tolerance: float,
-    resamples: int,
-    seed: int,
-    *,
-    faithfulness: bool,
-    sanity: bool,
+def ground(
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help="Run or model folder.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with boxes.csv or masks.csv and the image table.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="A published way to measure; see 'offclip protocols list'.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --protocol: the folder that the public set was downloaded to.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("grounding"),
+    split: Annotated[str, typer.Option(help="With --data: split that is reported.")] = "test",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --data: similarity, attention, gradient-attention or grad-cam; may be repeated.",
+            show_default="all that the model has",
+        ),
+    ] = None,
+    rule: Annotated[str, typer.Option(help="With --data, of the pointing game: centre or peer.")] = "centre",
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0, help="With --data, of the pointing game: below 1 a share of the longer side, else pixels."
+        ),
+    ] = 0.0,
+    faithfulness: Annotated[
+        bool, typer.Option("--faithfulness", help="Play insertion and deletion as well.")
+    ] = False,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Shuffle the weights: do the maps depend on the model at all?")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the patients.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of resamples, folds and random orders.")] = 0,
 ) -> None:
-    """Measures with a progress bar and prints a table with a column a kind of map."""
+    """Measure heat maps against boxes and masks.
+
+    Example: [bold]offclip ground runs/first --data phantom --out grounding[/bold]
+    """
+    if (data is None) == (root is None) or (root is None) != (protocol is None):
+        raise ConfigError(
+            f"The model {run} needs either --data, or --protocol with --root.", "Give one of them."
+        )
+    from offclip.evaluation.grounding import ground as ground_folder
+    from offclip.evaluation.grounding import ground_protocol
+    from offclip.evaluation.protocols.load import load_protocol
+    from offclip.evaluation.statistics.bootstrap import Resampling
+
     with progress_bar("reading") as update:
 
         def tell(what: str, done: int, total: int) -> None:
             update(done, total, what)
 
-        result = ground(
-            model,
-            data,
-            out,
-            methods=methods or None,
-            split=split,
-            tolerance=tolerance,
-            rule=rule,
-            faithfulness=faithfulness,
-            sanity=sanity,
-            resampling=Resampling(resamples, seed),
-            on_progress=tell,
-        )
+        common = {"faithfulness": faithfulness, "sanity": sanity, "on_progress": tell}
+        resampling = Resampling(resamples, seed)
+        if data is not None:
+            result = ground_folder(
+                run,
+                data,
+                out,
+                methods=method or None,
+                split=split,
+                tolerance=tolerance,
+                rule=rule,
+                resampling=resampling,
+                **common,
+            )
+        else:
+            chosen = load_protocol(protocol or "")
+            result = ground_protocol(
+                run, root or Path(), out, protocol=chosen, resampling=resampling, **common
+            )
+    print_grounding(result, f"{run} on {data or root}, split {split}", out)
+
+
+def print_grounding(result: GroundingResult, title: str, out: Path) -> None:
+    """Prints a table with a column a kind of map, and what the checks say."""
+    from offclip.evaluation.grounding.run import rule_in_words
+
     first = next(iter(result.methods.values())).overall
-    title = f"{model} on {data}, split {split}: {first.maps:,} maps of {first.patients:,} patients"
-    console().print(_table(result, title))
+    counted = f"{first.maps:,} maps of {first.patients:,} patients"
+    console().print(_table(result, f"{title}: {counted}"))
     print(f"Pointing game: {rule_in_words(result.rule)}.")
     for name, method in result.methods.items():
         print(f"{name}: cut at {method.cut or 'nothing'}, chosen by {method.cut_from}.")
@@ -70,6 +120,8 @@ def run_ground(
 
 
 def _table(result: GroundingResult, title: str) -> Table:
+    from rich.table import Table
+
     table = Table(title=title)
     table.add_column("mean over findings")
     for name in result.methods:
@@ -94,6 +146,8 @@ def _table(result: GroundingResult, title: str) -> Table:
 
 
 def _cell(value: Estimate | float | None) -> str:
+    from offclip.evaluation.statistics.estimate import Estimate
+
     if value is None:
         return "not measurable"
     if isinstance(value, Estimate):

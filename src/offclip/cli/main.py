@@ -13,6 +13,7 @@ import typer
 
 from offclip.cli.data import app as data_app
 from offclip.cli.evaluate import evaluate
+from offclip.cli.ground import ground
 from offclip.cli.labeller import app as labeller_app
 from offclip.cli.models import app as models_app
 from offclip.cli.prompts import app as prompts_app
@@ -193,54 +194,7 @@ def train(
 app.command()(evaluate)
 
 
-@app.command()
-def ground(
-    run: Annotated[Path, typer.Argument(metavar="MODEL", help="Run or model folder.")],
-    data: Annotated[Path, typer.Option(help="Folder with boxes.csv or masks.csv and the image table.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("grounding"),
-    split: Annotated[str, typer.Option(help="Split that is reported.")] = "test",
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="similarity, attention, gradient-attention or grad-cam; may be repeated.",
-            show_default="all that the model has",
-        ),
-    ] = None,
-    rule: Annotated[str, typer.Option(help="Of the pointing game: centre or peer.")] = "centre",
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Of the pointing game: below 1 a share of the longer side, else original pixels."
-        ),
-    ] = 0.0,
-    faithfulness: Annotated[
-        bool, typer.Option("--faithfulness", help="Play insertion and deletion as well.")
-    ] = False,
-    sanity: Annotated[
-        bool, typer.Option("--sanity", help="Shuffle the weights: do the maps depend on the model at all?")
-    ] = False,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the patients.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of resamples, folds and random orders.")] = 0,
-) -> None:
-    """Measure heat maps against boxes and masks.
-
-    Example: [bold]offclip ground runs/first --data phantom --out grounding[/bold]
-    """
-    from offclip.cli.ground import run_ground
-
-    run_ground(
-        run,
-        data,
-        out,
-        split,
-        method or [],
-        rule,
-        tolerance,
-        resamples,
-        seed,
-        faithfulness=faithfulness,
-        sanity=sanity,
-    )
+app.command()(ground)
 
 
 @app.command()

@@ -20,6 +20,8 @@ from offclip.data.phantom.write import PARAMETERS
 from offclip.errors import ConfigError, DataError
 from offclip.evaluation.classification import Classification, classify
 from offclip.evaluation.evaluated import Evaluated, evaluate_cases
+from offclip.evaluation.grounding import ground_model
+from offclip.evaluation.grounding.tables import read_grounding_folder
 from offclip.evaluation.model_cases import cases_of
 from offclip.evaluation.negation import measure_negation, negation_prompts
 from offclip.evaluation.outputs import write_evaluated
@@ -95,6 +97,7 @@ def evaluate(
     prompts: PromptSet | None = None,
     lateral: bool = False,
     negation: bool = False,
+    grounding: bool = False,
     scoring: ScoringOptions | None = None,
     pages: bool = True,
     on_progress: OnProgress | None = None,
@@ -113,6 +116,7 @@ def evaluate(
         prompts: What is asked for each finding, and for the normal class; the paper's by default.
         lateral: Score lateral images as well.
         negation: Ask "There is X" and "There is no X" as well, and say which the model prefers.
+        grounding: Measure the heat maps on boxes.csv and masks.csv as well, see `ground`.
         scoring: How a CARZero model scores: fewer bits, a cache of prompts; None is exact and keeps nothing.
         pages: Write the page, the tables and the cards beside the numbers.
         on_progress: Called with (what, done, all).
@@ -124,6 +128,7 @@ def evaluate(
     """
     settings = settings or Settings()
     model, data = _load(model_path, scoring), read_evaluation_folder(folder, lateral=lateral)
+    marked = read_grounding_folder(folder) if grounding else None
     if not data.images.get(split):
         filled = ", ".join(name for name, images in data.images.items() if images)
         raise DataError(
@@ -138,6 +143,11 @@ def evaluate(
         scores, unreadable = _score_splits(model, images, texts, keep, identity, on_progress)
         result = _measure(model, data, asked, split, scores, settings, negation, on_progress)
         result.skipped.extend((*data.skipped, *unreadable))
+        if marked is not None:
+            found = ground_model(
+                model, marked, split=split, resampling=settings.resampling, on_progress=on_progress
+            )
+            result.evaluated.document["grounding"] = found.block()
         result.evaluated.document["run"] |= {
             "model": str(model_path),
             "data": str(folder),
