@@ -128,8 +128,8 @@ def evaluate(
         print_grounding(grounded, f"{model} on {root}, {settings.protocol.name}", out)
         return
     from offclip.cli.scoring import make_scoring
+    from offclip.evaluation.protocol_run import evaluate_protocol
     from offclip.evaluation.run import evaluate as evaluate_folder
-    from offclip.evaluation.run import evaluate_protocol
     from offclip.zeroshot.ensemble import PromptSet
 
     scoring = make_scoring(precision, prompt_cache)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from offclip.evaluation.fusion import fuse
     from offclip.evaluation.grounding import ground
     from offclip.evaluation.normal import measure_normal
+    from offclip.evaluation.protocol_run import evaluate_protocol
     from offclip.evaluation.protocols.load import load_protocol, protocol_names
-    from offclip.evaluation.run import COLUMNS, Evaluation, evaluate, evaluate_protocol
+    from offclip.evaluation.run import COLUMNS, Evaluation, evaluate
     from offclip.evaluation.scores_run import evaluate_scores
     from offclip.evaluation.settings import Settings, make_settings
 
@@ -39,7 +40,7 @@ _HOME = {
     "early_metrics": "early",
     "evaluate": "run",
     "evaluate_cases": "evaluated",
-    "evaluate_protocol": "run",
+    "evaluate_protocol": "protocol_run",
     "evaluate_scores": "scores_run",
     "evaluation_prompts": "classification",
     "fuse": "fusion",

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from offclip.data.stream import ImageRef
 from offclip.errors import OffclipError
 from offclip.evaluation.cases import Cases
 from offclip.evaluation.result_page import FilmMap
@@ -75,6 +76,12 @@ class ModelMaps(Mapping[str, Sequence[FilmMap]]):
 
     def _of(self, case_id: str, finding: str) -> tuple[Box, ...]:
         return tuple(b for b in self._boxes.get(case_id, ()) if b.finding.lower() == finding.lower())
+
+
+def films_of(images: Sequence[ImageRef], studies: Mapping[str, str]) -> dict[str, Path]:
+    """From case id to a film: of an image its own, of a study its first."""
+    first = {studies[image.image_id]: image.path for image in reversed(images)}
+    return first | {image.image_id: image.path for image in images}
 
 
 def _small(heat: np.ndarray) -> np.ndarray:

@@ -1,12 +1,9 @@
-"""A whole evaluation of a model: a folder or a public set with truth, a folder with results."""
+"""A whole evaluation of a model: a folder with truth in, a folder with results out."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import polars as pl
 from offclip.data.files import Skipped, write_csv, write_skipped
 from offclip.data.loader import ImageRef
 from offclip.data.phantom.write import PARAMETERS
-from offclip.errors import ConfigError, DataError
+from offclip.errors import DataError
 from offclip.evaluation.classification import Classification, classify
 from offclip.evaluation.evaluated import Evaluated, evaluate_cases
 from offclip.evaluation.grounding import ground_model
@@ -25,22 +22,24 @@ from offclip.evaluation.grounding.tables import read_grounding_folder
 from offclip.evaluation.model_cases import cases_of
 from offclip.evaluation.negation import measure_negation, negation_prompts
 from offclip.evaluation.outputs import write_evaluated
-from offclip.evaluation.overlays import ModelMaps
-from offclip.evaluation.pointing import SCHEMA, point_all
-from offclip.evaluation.protocol_cases import images_by_split, prompts_of, protocol_cases, with_prompts
-from offclip.evaluation.protocols.truth.read import read_protocol_data
+from offclip.evaluation.overlays import ModelMaps, films_of
+from offclip.evaluation.pointing import point_all
 from offclip.evaluation.result_page import FilmMap
+from offclip.evaluation.scoring import (
+    OnProgress,
+    kept_parts,
+    load_for_scoring,
+    named,
+    prompt_remarks,
+    score_splits,
+    scoring_identity,
+)
 from offclip.evaluation.settings import Settings
 from offclip.evaluation.truth import EvaluationData, read_evaluation_folder
 from offclip.grounding.regions import Box
-from offclip.models.carzero.model import CarZero
-from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import ScoringOptions
-from offclip.models.checkpoint import CARD, load_model, model_folder
 from offclip.models.interface import ClipModel
 from offclip.zeroshot.ensemble import PromptSet
-from offclip.zeroshot.files import score_files
-from offclip.zeroshot.linter import lint_prompts
 from offclip.zeroshot.prompts import FINDING_TEMPLATES
 from offclip.zeroshot.score import Scores
 
@@ -55,7 +54,6 @@ COLUMNS = (
     "pointing_accuracy",
     "pointing_chance",
 )
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ def evaluate(
         CheckpointError: The model cannot be loaded.
     """
     settings = settings or Settings()
-    model, data = _load(model_path, scoring), read_evaluation_folder(folder, lateral=lateral)
+    model, data = load_for_scoring(model_path, scoring), read_evaluation_folder(folder, lateral=lateral)
     marked = read_grounding_folder(folder) if grounding else None
     if not data.images.get(split):
         filled = ", ".join(name for name, images in data.images.items() if images)
@@ -138,9 +136,9 @@ def evaluate(
     asked = (prompts or PromptSet.of(findings, templates=FINDING_TEMPLATES[:1])).for_findings(findings)
     texts = list(dict.fromkeys((*asked.texts, *(negation_prompts(findings) if negation else ()))))
     images = {name: data.images[name] for name in dict.fromkeys((split, "validate")) if data.images.get(name)}
-    with _kept_parts(out) as keep:
-        identity = _identity(model_path, scoring)
-        scores, unreadable = _score_splits(model, images, texts, keep, identity, on_progress)
+    with kept_parts(out) as keep:
+        identity = scoring_identity(model_path, scoring)
+        scores, unreadable = score_splits(model, images, texts, keep, identity, on_progress)
         result = _measure(model, data, asked, split, scores, settings, negation, on_progress)
         result.skipped.extend((*data.skipped, *unreadable))
         if marked is not None:
@@ -156,8 +154,8 @@ def evaluate(
             "precision": scoring.precision if scoring else None,
         }
         if out is not None:
-            overlays = _overlays(model, result, images[split], asked, data.boxes)
-            films = _films(images[split], {i: about.study_id for i, about in data.about.items()})
+            overlays = model_maps(model, result, images[split], asked, data.boxes)
+            films = films_of(images[split], {i: about.study_id for i, about in data.about.items()})
             write_evaluation(result, Path(out), films, overlays, pages=pages)
     return result
 
@@ -185,7 +183,7 @@ def _measure(
     evaluated = evaluate_cases(cases, validation, settings, on_progress=on_progress)
     result = Evaluation(classification, pointing, reported, [], evaluated)
     evaluated.document["metrics"] = result.row()
-    evaluated.document["prompts"] = _remarks(model, asked)
+    evaluated.document["prompts"] = prompt_remarks(model, asked)
     if classification is not None:
         evaluated.document["details"] = dataclasses.asdict(classification)
     if negation:
@@ -193,137 +191,6 @@ def _measure(
         measured = measure_negation(reported, data.labels, patients, resampling=settings.resampling)
         evaluated.document["negation"] = dataclasses.asdict(measured)
     return result
-
-
-def evaluate_protocol(
-    model_path: str | Path,
-    root: str | Path,
-    out: str | Path | None = None,
-    *,
-    settings: Settings,
-    prompts: PromptSet | None = None,
-    scoring: ScoringOptions | None = None,
-    pages: bool = True,
-    on_progress: OnProgress | None = None,
-) -> Evaluation:
-    """Evaluates a model on a public set as a protocol says.
-
-    Args:
-        model_path: A run or model folder.
-        root: The folder that the publishers' tree was downloaded to.
-        out: Where the results go; None writes nothing.
-        settings: Their protocol says what is measured.
-        prompts: In place of those of the protocol; the name and hash of the protocol say so.
-        scoring: How a CARZero model scores.
-        pages: Write the page, the tables and the cards beside the numbers.
-        on_progress: Called with (what, done, all).
-
-    Raises:
-        ConfigError: The protocol is for no set, or `scoring` is given and the model is no CARZero.
-        DataError: A table of the set is missing, or no image of it is on disk.
-        CheckpointError: The model cannot be loaded.
-    """
-    if prompts is not None:
-        settings = dataclasses.replace(settings, protocol=with_prompts(settings.protocol, prompts))
-    protocol = settings.protocol
-    model = _load(model_path, scoring)
-    data = read_protocol_data(protocol, Path(root))
-    asked = prompts_of(protocol)
-    images = images_by_split(data)
-    with _kept_parts(out) as keep:
-        identity = _identity(model_path, scoring)
-        scores, unreadable = _score_splits(model, images, asked.texts, keep, identity, on_progress)
-        cases = protocol_cases(protocol, data, asked, scores["test"])
-        validated = scores.get("validate")
-        validation = protocol_cases(protocol, data, asked, validated) if validated else None
-        evaluated = evaluate_cases(cases, validation, settings, notes=data.notes, on_progress=on_progress)
-        result = Evaluation(
-            None, pl.DataFrame(schema=SCHEMA), scores["test"], [*data.skipped, *unreadable], evaluated
-        )
-        evaluated.document["run"] |= {
-            "model": str(model_path),
-            "data": str(root),
-            "split": protocol.split,
-            "precision": scoring.precision if scoring else None,
-            "protocol_fingerprint": data.fingerprint,
-        }
-        evaluated.document["prompts"] = _remarks(model, asked)
-        if out is not None:
-            overlays = _overlays(model, result, images["test"], asked, data.boxes)
-            studies = dict(zip((i.image_id for i in data.images), data.study_ids, strict=True))
-            films = _films(images["test"], studies)
-            write_evaluation(result, Path(out), films, overlays, pages=pages)
-    return result
-
-
-def _films(images: Sequence[ImageRef], studies: Mapping[str, str]) -> dict[str, Path]:
-    """From case id to a film: of an image its own, of a study its first."""
-    first = {studies[image.image_id]: image.path for image in reversed(images)}
-    return first | {image.image_id: image.path for image in images}
-
-
-def _overlays(
-    model: ClipModel,
-    result: Evaluation,
-    images: Sequence[ImageRef],
-    asked: PromptSet,
-    boxes: Mapping[str, Sequence[Box]],
-) -> ModelMaps | None:
-    """Heat maps for the gallery; None for studies, which have no film of their own."""
-    if result.evaluated.document["run"]["unit"] == "study":
-        return None
-    paths = {image.image_id: image.path for image in images}
-    return ModelMaps(model, result.evaluated.cases, paths, asked.prompts, boxes)
-
-
-def _remarks(model: ClipModel, asked: PromptSet) -> list[dict[str, Any]]:
-    """Prompts that the linter warns of."""
-    found: dict[str, list[str]] = {}
-    for warning in lint_prompts(asked.prompts, tokenizer=model.tokenizer):
-        found.setdefault(warning.prompt, []).append(f"{warning.code}: {warning.message}")
-    return [{"prompt": prompt, "warnings": warnings} for prompt, warnings in found.items()]
-
-
-def _load(model_path: str | Path, scoring: ScoringOptions | None) -> ClipModel:
-    model = load_model(model_path)
-    if scoring is None:
-        return model
-    if not isinstance(model, CarZero):
-        raise ConfigError(f"{model_path}: no CARZero, so it has no options of scoring.", "Leave them out.")
-    return with_options(model, scoring)
-
-
-def _score_splits(
-    model: ClipModel,
-    images: Mapping[str, Sequence[ImageRef]],
-    texts: Sequence[str],
-    keep: Path | None,
-    identity: str,
-    on_progress: OnProgress | None,
-) -> tuple[dict[str, Scores], list[Skipped]]:
-    scores, skipped = {}, []
-    for name, refs in images.items():
-        tell = named(on_progress, f"scoring {name}")
-        scores[name], bad = score_files(model, refs, texts, keep=keep, identity=identity, on_progress=tell)
-        skipped += bad
-    return scores, skipped
-
-
-def _identity(model_path: str | Path, scoring: ScoringOptions | None) -> str:
-    """What scores depend on beside prompts and files; the card holds the hash of the weights."""
-    card = (model_folder(model_path) / CARD).read_bytes()
-    return hashlib.sha256(card).hexdigest() + (scoring.precision if scoring else "")
-
-
-@contextmanager
-def _kept_parts(out: str | Path | None) -> Iterator[Path | None]:
-    """A folder for parts of the scoring, removed when all went well."""
-    if out is None:
-        yield None
-        return
-    keep = Path(out) / "unfinished"
-    yield keep
-    shutil.rmtree(keep, ignore_errors=True)
 
 
 def write_evaluation(
@@ -349,8 +216,15 @@ def write_evaluation(
     write_evaluated(result.evaluated, out, films, overlays=overlays, pages=pages)
 
 
-def named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:
-    """The same callback with its first argument fixed."""
-    if on_progress is None:
+def model_maps(
+    model: ClipModel,
+    result: Evaluation,
+    images: Sequence[ImageRef],
+    asked: PromptSet,
+    boxes: Mapping[str, Sequence[Box]],
+) -> ModelMaps | None:
+    """Heat maps for the gallery; None for studies, which have no film of their own."""
+    if result.evaluated.document["run"]["unit"] == "study":
         return None
-    return lambda done, total: on_progress(what, done, total)
+    paths = {image.image_id: image.path for image in images}
+    return ModelMaps(model, result.evaluated.cases, paths, asked.prompts, boxes)
