@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from offclip.cli.console import console, progress_bar
-from offclip.evaluation.results.compare import ComparedRuns, compare_runs, write_comparison
+from offclip.evaluation.results.compare import compare_runs, write_comparison
 from offclip.evaluation.results.compare_tables import comparison_tables
+from offclip.evaluation.results.compared import ComparedRuns
 from offclip.evaluation.results.table import ResultTable, printed_columns
 
 _LONGEST = 30

@@ -8,7 +8,8 @@ import numpy as np
 
 from offclip.data.study import ATTRIBUTES
 from offclip.evaluation.cases import Cases
-from offclip.evaluation.truth import About, Labels
+from offclip.evaluation.image_table import About
+from offclip.evaluation.truth import Labels
 from offclip.zeroshot.ensemble import PromptSet, score_prompt_set
 from offclip.zeroshot.score import Scores
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from offclip.data.csv_table import read_table
-from offclip.data.exports import read_export
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
-from offclip.data.study import NOT_FINDINGS, check_patients, read_studies
+from offclip.data.study import NOT_FINDINGS
 from offclip.errors import DataError
-from offclip.grounding.pointing import Box
+from offclip.evaluation.boxes_table import read_boxes
+from offclip.evaluation.image_table import About, read_image_table
+from offclip.grounding.regions import Box
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, finding_prompt
 
 
@@ -53,20 +53,6 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What the table says of one image beside its path.
-
-    Attributes:
-        study_id, patient_id: Its own.
-        attributes: From a name of `ATTRIBUTES` to its value, where known.
-    """
-
-    study_id: str
-    patient_id: str
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class EvaluationData:
     """An evaluation folder.
 
@@ -98,12 +84,15 @@ def read_evaluation_folder(folder: str | Path, *, lateral: bool = False) -> Eval
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder.", "Give the folder that holds labels.csv.")
-    splits, about, unused, skipped = _read_images(folder, lateral=lateral)
+    table = read_image_table(folder, lateral=lateral)
     labels, bad_labels = read_labels(folder / "labels.csv")
     labelled = set(labels.image_ids)
-    known = {image.image_id for images in splits.values() for image in images}
-    boxes, bad_boxes = _read_boxes(folder / "boxes.csv")
-    in_table = known | unused
+    known = set(table.about)
+    drawn, bad_boxes = read_boxes(folder / "boxes.csv")
+    boxes: dict[str, list[Box]] = {}
+    for image_id, box in drawn:
+        boxes.setdefault(image_id, []).append(box)
+    in_table = known | table.lateral
     named = [("labels.csv", image_id) for image_id in labels.image_ids] + [("boxes.csv", i) for i in boxes]
     unknown = [
         Skipped(file, 0, image_id, "no such image in the table")
@@ -111,14 +100,14 @@ def read_evaluation_folder(folder: str | Path, *, lateral: bool = False) -> Eval
         if image_id not in in_table
     ]
     unlabelled = [Skipped("labels.csv", 0, i, "the image has no row here") for i in sorted(known - labelled)]
-    images = {split: [i for i in refs if i.image_id in labelled] for split, refs in splits.items()}
+    images = {split: [i for i in refs if i.image_id in labelled] for split, refs in table.splits.items()}
     if not any(images.values()):
         raise DataError(
             f"{folder}: no image of the table has a row in labels.csv.",
             "Compare the column image_id of both files.",
         )
-    skipped = skipped + bad_labels + bad_boxes + unknown + unlabelled
-    return EvaluationData(images, labels, boxes, about, skipped)
+    skipped = table.skipped + bad_labels + bad_boxes + unknown + unlabelled
+    return EvaluationData(images, labels, boxes, table.about, skipped)
 
 
 def read_labels(path: str | Path) -> tuple[Labels, list[Skipped]]:
@@ -189,71 +178,3 @@ def _flags(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
             "Give 1 for present, 0 for absent, nothing for unknown.",
         )
     return table.select(value.fill_null(float("nan")))[column].to_numpy()
-
-
-def _read_boxes(path: Path) -> tuple[dict[str, list[Box]], list[Skipped]]:
-    if not path.is_file():
-        return {}, []
-    table = read_table(path, ("image_id", "finding", "x", "y", "width", "height"))
-    boxes: dict[str, list[Box]] = {}
-    skipped = []
-    for number, row in enumerate(table.iter_rows(named=True), start=2):
-        try:
-            x, y, width, height = (float(row[edge]) for edge in ("x", "y", "width", "height"))
-        except (TypeError, ValueError):
-            skipped.append(
-                Skipped(str(path), number, row["image_id"] or "", "x, y, width or height is no number")
-            )
-            continue
-        if (
-            not row["image_id"]
-            or not row["finding"]
-            or not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0)
-        ):
-            skipped.append(
-                Skipped(str(path), number, row["image_id"] or "", "no id, no finding, or an empty box")
-            )
-            continue
-        boxes.setdefault(row["image_id"], []).append(Box(row["finding"].lower(), x, y, width, height))
-    return boxes, skipped
-
-
-def _read_images(
-    folder: Path, *, lateral: bool
-) -> tuple[dict[str, list[ImageRef]], dict[str, About], set[str], list[Skipped]]:
-    """The images by split, what is known of them, the ids of those not asked for, and what was left out."""
-    table = folder / "studies.parquet"
-    skipped: list[Skipped] = []
-    if table.is_file():
-        studies = list(read_studies(table).iter_rows(named=True))
-    elif (folder / "reports.csv").is_file():
-        exported, skipped = read_export(folder / "reports.csv")
-        studies = [
-            {"study_id": s.study_id, "patient_id": s.patient_id, "split": s.split, "images": s.images}
-            for s in exported
-        ]
-        patients = {key: [study[key] for study in studies] for key in ("patient_id", "split")}
-        check_patients(pl.DataFrame(patients), str(folder / "reports.csv"))
-    else:
-        raise DataError(
-            f"{folder}: neither studies.parquet nor reports.csv.", "One of them says where the images are."
-        )
-    unused: set[str] = set()
-    about: dict[str, About] = {}
-    splits: dict[str, list[ImageRef]] = {}
-    for study in studies:
-        refs = splits.setdefault(study["split"], [])
-        for image in study["images"]:
-            if image["view"] == "lateral" and not lateral:
-                unused.add(image["image_id"])
-                continue
-            refs.append(ImageRef(image["image_id"], Path(image["path"])))
-            about[image["image_id"]] = _about(study, image["view"])
-    return splits, about, unused, skipped
-
-
-def _about(study: Mapping[str, Any], view: str | None) -> About:
-    age = study.get("age_years")
-    known = {"view": view, "sex": study.get("sex"), "age": None if age is None else f"{age:g}"}
-    attributes = {name: value for name, value in known.items() if value}
-    return About(study["study_id"], study["patient_id"], attributes)

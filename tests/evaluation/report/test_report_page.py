@@ -4,13 +4,13 @@ import dataclasses
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
 
+from html_parts import Parts
 from offclip.data.phantom import FINDINGS, write_phantom
 from offclip.evaluation.ablation import ABLATION, Job, Variant, ablation_jobs, write_results
 from offclip.evaluation.report import write_report
@@ -25,39 +25,6 @@ SECTIONS = [
     *("headline", "table", "ingredients", "roc", "prompts", "projection"),
     *("gallery", "training", "yours", "made"),
 ]
-VOID = {"meta", "img", "br", "hr", "input", "link"}
-
-
-class Page(HTMLParser):
-    """What a browser would find: ids, resources, open tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.resources: list[str] = []
-        self.unnamed: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append(tag)
-        self.ids += [given["id"]] if given.get("id") else []
-        self.resources += [v for k in ("src", "href", "xlink:href", "srcset", "data") if (v := given.get(k))]
-        if tag == "img" or given.get("role") == "img":
-            self.unnamed += [] if given.get("alt") or given.get("aria-label") else [tag]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def fake_run(job: Job, data: Path) -> None:
@@ -101,7 +68,7 @@ def report(out: Path, data: Path, jobs: list[Job], table: pl.DataFrame | None = 
 
 
 def test_all_sections_are_there_in_order(page: str):
-    found = Page(page)
+    found = Parts(page)
     assert [i for i in found.ids if i in SECTIONS] == SECTIONS
     assert found.open == []
     assert len(found.ids) == len(set(found.ids))
@@ -109,15 +76,16 @@ def test_all_sections_are_there_in_order(page: str):
 
 
 def test_the_page_asks_for_nothing_outside_itself(page: str):
-    found = Page(page)
+    found = Parts(page)
     assert found.resources
-    assert [r for r in found.resources if not r.startswith(("data:image/", "#"))] == []
+    assert [r for r in (*found.resources, *found.links) if not r.startswith(("data:image/", "#"))] == []
     assert "script" not in found.tags
     assert "http" not in page
     assert "@import" not in page
     assert not re.search(r"url\((?!#)", page)
     assert len(page) < 6_000_000
-    assert {r[1:] for r in found.resources if r.startswith("#")} <= set(found.ids)
+    inside = {r[1:] for r in (*found.resources, *found.links) if r.startswith("#")}
+    assert inside <= set(found.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(found.ids)
 
 
@@ -153,10 +121,10 @@ def test_one_seed_has_no_spread(phantom: Path, jobs: list[Job], tmp_path: Path):
 def test_jobs_without_evaluation_are_left_out(phantom: Path, jobs: list[Job], tmp_path: Path):
     nothing = dataclasses.replace(jobs[2], run=tmp_path / "no-run", evaluation=tmp_path / "no-evaluation")
     text = report(tmp_path, phantom, [jobs[0], nothing])
-    sections = [i for i in Page(text).ids if i in SECTIONS]
+    sections = [i for i in Parts(text).ids if i in SECTIONS]
     assert sections == [s for s in SECTIONS if s not in ("ingredients", "projection", "gallery")]
     text = report(tmp_path, phantom, [nothing])
-    assert [i for i in Page(text).ids if i in SECTIONS] == ["table", "yours", "made"]
+    assert [i for i in Parts(text).ids if i in SECTIONS] == ["table", "yours", "made"]
     assert "No run has been evaluated yet." in text
 
 
@@ -184,7 +152,7 @@ def test_a_model_that_cannot_be_loaded_costs_only_its_figures(
     phantom: Path, jobs: list[Job], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     broken = [dataclasses.replace(job, run=tmp_path / "gone") for job in jobs]
-    sections = [i for i in Page(report(tmp_path, phantom, broken)).ids if i in SECTIONS]
+    sections = [i for i in Parts(report(tmp_path, phantom, broken)).ids if i in SECTIONS]
     assert sections == [s for s in SECTIONS if s not in ("projection", "gallery", "training")]
     assert "no heat maps" in caplog.text
 
@@ -203,7 +171,7 @@ def test_hostile_names_stay_text(phantom: Path, jobs: list[Job], tmp_path: Path)
         hostile.append(dataclasses.replace(named, evaluation=tmp_path / job.evaluation.name))
         evaluate(job.run, data, hostile[-1].evaluation)
     text = report(tmp_path, data, hostile)
-    found = Page(text)
+    found = Parts(text)
     assert "script" not in found.tags
     assert found.open == []
     assert "&lt;script&gt;" in text

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_parts import Parts, check_page
+from page_parts import check_page
 from simulated_results import FINDINGS, results_of, simulated
 
+from html_parts import Parts
 from offclip.errors import DataError, InputError
 from offclip.evaluation.result_page import write_comparison_page
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_parts import Parts
 
+from html_parts import Parts
 from offclip.errors import DataError
 from offclip.evaluation.cases import Cases
 from offclip.evaluation.result_page.blocks import MOST_ROWS, block_of

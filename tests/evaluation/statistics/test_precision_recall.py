@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from scored_examples import scored
 from sklearn.metrics import auc as sklearn_area
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -11,18 +11,8 @@ from offclip.errors import DataError, InputError
 from offclip.evaluation.statistics import average_precision, pr_curve, trapezoid_auprc
 
 
-@st.composite
-def scored(draw):
-    n = draw(st.integers(1, 60))
-    values = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 3.0]) if draw(st.booleans()) else st.floats(-1e6, 1e6)
-    scores = np.array(draw(st.lists(values, min_size=n, max_size=n)))
-    positive = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    positive[draw(st.integers(0, n - 1))] = True
-    return scores, positive
-
-
 @settings(derandomize=True, deadline=None)
-@given(scored())
+@given(scored(both_classes=False))
 def test_both_areas_are_scikit_learns(case):
     scores, positive = case
     expected = average_precision_score(positive, scores)
@@ -32,7 +22,7 @@ def test_both_areas_are_scikit_learns(case):
 
 
 @settings(derandomize=True, deadline=None)
-@given(scored())
+@given(scored(both_classes=False))
 def test_the_curve_is_scikit_learns_from_the_other_end(case):
     precision, recall, _ = precision_recall_curve(case[1], case[0])
     found = pr_curve(*case)

@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from scored_examples import scored
 from sklearn.metrics import roc_curve
 
 from offclip.errors import DataError, InputError
 from offclip.evaluation.statistics.thresholds import peer_youden, threshold_at_sensitivity, youden_threshold
-
-
-@st.composite
-def scored(draw):
-    n = draw(st.integers(2, 60))
-    values = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 3.0]) if draw(st.booleans()) else st.floats(-1e6, 1e6)
-    scores = np.array(draw(st.lists(values, min_size=n, max_size=n)))
-    positive = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    positive[0], positive[1] = True, False
-    return scores, positive
 
 
 @given(scored())

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from offclip.data.csv_table import read_table
-from offclip.data.exports import read_export
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
-from offclip.data.study import check_patients, read_studies
 from offclip.errors import DataError, ImageError
+from offclip.evaluation.boxes_table import read_boxes
+from offclip.evaluation.image_table import read_image_table
 from offclip.grounding.regions import Box, Mask
 from offclip.images.limits import Limits
 from offclip.images.reading import ReadOptions, read
 
-_BOX_COLUMNS = ("image_id", "finding", "x", "y", "width", "height")
 _MASK_COLUMNS = ("image_id", "finding", "mask")
 # A mask has the pixels of its image, one bit each: even a film of 64 million pixels packs into a few MB.
 _MASK_LIMITS = Limits(max_file_bytes=16 * 2**20)
@@ -81,17 +79,22 @@ def read_grounding_folder(folder: str | Path) -> GroundingData:
     tables = [folder / "boxes.csv", folder / "masks.csv"]
     if not any(table.is_file() for table in tables):
         raise DataError(f"{folder}: neither boxes.csv nor masks.csv.", "One of them says where findings are.")
-    images, lateral, skipped = _read_images(folder)
-    boxes, bad_boxes = read_boxes(tables[0]) if tables[0].is_file() else ([], [])
+    table = read_image_table(folder)
+    images = {
+        ref.image_id: (split, GroundedImage(ref, table.about[ref.image_id].patient_id))
+        for split, refs in table.splits.items()
+        for ref in refs
+    }
+    boxes, bad_boxes = read_boxes(tables[0])
     masks, bad_masks = read_masks(tables[1]) if tables[1].is_file() else ([], [])
-    skipped += bad_boxes + bad_masks
+    skipped = table.skipped + bad_boxes + bad_masks
     marked: dict[str, tuple[str, GroundedImage]] = {}
     unknown: dict[tuple[str, str], Skipped] = {}
     for image_id, region in (*boxes, *masks):
-        table = tables[0 if isinstance(region, Box) else 1].name
+        name = tables[0 if isinstance(region, Box) else 1].name
         if image_id not in images:
-            reason = "a lateral view" if image_id in lateral else "no such image in the table"
-            unknown.setdefault((table, image_id), Skipped(table, 0, image_id, reason))
+            reason = "a lateral view" if image_id in table.lateral else "no such image in the table"
+            unknown.setdefault((name, image_id), Skipped(name, 0, image_id, reason))
             continue
         _, image = marked.setdefault(image_id, images[image_id])
         if isinstance(region, Box):
@@ -109,28 +112,6 @@ def read_grounding_folder(folder: str | Path) -> GroundingData:
     for _, (split, image) in sorted(marked.items()):
         splits.setdefault(split, []).append(image)
     return GroundingData(splits, skipped + list(unknown.values()))
-
-
-def read_boxes(path: Path) -> tuple[list[tuple[str, Box]], list[Skipped]]:
-    """Boxes with the id of their image: columns `image_id`, `finding`, `x`, `y`, `width`, `height`.
-
-    Raises:
-        DataError: The table cannot be read, or lacks a column.
-    """
-    boxes, skipped = [], []
-    for number, row in enumerate(read_table(path, _BOX_COLUMNS).iter_rows(named=True), start=2):
-        image_id, finding = row["image_id"] or "", row["finding"] or ""
-        try:
-            x, y, width, height = (float(row[edge]) for edge in _BOX_COLUMNS[2:])
-        except (TypeError, ValueError):
-            skipped.append(Skipped(str(path), number, image_id, "x, y, width or height is no number"))
-            continue
-        drawn = np.isfinite([x, y, width, height]).all() and width > 0 and height > 0
-        if not image_id or not finding or not drawn:
-            skipped.append(Skipped(str(path), number, image_id, "no id, no finding, or an empty box"))
-            continue
-        boxes.append((image_id, Box(finding.lower(), x, y, width, height)))
-    return boxes, skipped
 
 
 def read_masks(path: Path) -> tuple[list[tuple[str, MaskFile]], list[Skipped]]:
@@ -189,35 +170,3 @@ def open_masks(
         except (ImageError, DataError) as error:
             skipped.append(Skipped(file.table, file.row, image_id, error.message))
     return masks, skipped
-
-
-def _read_images(folder: Path) -> tuple[dict[str, tuple[str, GroundedImage]], set[str], list[Skipped]]:
-    """From the id of a frontal image to its split and itself; the ids of lateral ones; what was left out."""
-    table, reports = folder / "studies.parquet", folder / "reports.csv"
-    skipped: list[Skipped] = []
-    if table.is_file():
-        rows = read_studies(table).select("split", "patient_id", "images").iter_rows()
-    elif reports.is_file():
-        studies, skipped = read_export(reports)
-        patients = {"patient_id": [s.patient_id for s in studies], "split": [s.split for s in studies]}
-        check_patients(pl.DataFrame(patients), str(reports))
-        rows = ((s.split, s.patient_id, s.images) for s in studies)
-    else:
-        raise DataError(
-            f"{folder}: neither studies.parquet nor reports.csv.", "One of them says where the images are."
-        )
-    images: dict[str, tuple[str, GroundedImage]] = {}
-    lateral: set[str] = set()
-    for split, patient_id, image in _each_image(rows):
-        if image["view"] == "lateral":
-            lateral.add(image["image_id"])
-            continue
-        ref = ImageRef(image["image_id"], Path(image["path"]))
-        images[ref.image_id] = (split, GroundedImage(ref, patient_id))
-    return images, lateral, list(skipped)
-
-
-def _each_image(rows: Iterable[tuple]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    for split, patient_id, images in rows:
-        for image in images:
-            yield split, patient_id, image

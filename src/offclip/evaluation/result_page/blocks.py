@@ -9,7 +9,7 @@ from typing import Any
 
 from offclip.evaluation.result_page.reading import Node
 from offclip.evaluation.result_page.rows import Cell, measure_cell
-from offclip.evaluation.result_page.words import count, decimal
+from offclip.evaluation.result_page.words import count, decimal, plain
 
 MOST_ROWS = 60
 _DEEPEST = 4
@@ -88,7 +88,7 @@ def _collect(
     own: dict[str, Cell] = {}
     before = len(tables)
     for key, inner in value.items():
-        name, place = readable(str(key)), f"{where}.{key}"
+        name, place = plain(str(key)), f"{where}.{key}"
         cell = _cell(inner, place)
         if cell is not None:
             own[name] = cell
@@ -145,10 +145,9 @@ def _tables(rows: Mapping[str, Mapping[str, Any]], where: str, title: str, depth
         found.append(
             BlockTable(
                 title,
-                ("", *(readable(c) for c in columns)),
+                ("", *(plain(c) for c in columns)),
                 tuple(
-                    BlockRow(readable(name), tuple(row.get(c, Cell("")) for c in columns))
-                    for name, row in shown
+                    BlockRow(plain(name), tuple(row.get(c, Cell("")) for c in columns)) for name, row in shown
                 ),
                 len(cells) - len(shown),
             )
@@ -157,23 +156,13 @@ def _tables(rows: Mapping[str, Mapping[str, Any]], where: str, title: str, depth
         for name, row in list(rows.items())[:MOST_ROWS]:
             inner = {k: v for k, v in row.items() if _is_inner(v)}
             if inner and not _is_estimate(row):
-                _collect(inner, f"{where}.{name}", f"{title}: {readable(name)}", {}, found, depth + 1)
+                _collect(inner, f"{where}.{name}", f"{title}: {plain(name)}", {}, found, depth + 1)
     return found
 
 
 def within(title: str, name: str) -> str:
     """The title of a table below another one."""
     return f"{title}: {name}" if title else name
-
-
-def readable(key: str) -> str:
-    """A key of the file as words.
-
-    Example:
-        >>> readable("hit_rate"), readable("There is no_edema.")
-        ('hit rate', 'There is no edema.')
-    """
-    return key.replace("_", " ")
 
 
 def _cell(value: Any, where: str) -> Cell | None:

@@ -102,7 +102,7 @@ def _context(
         "w": words,
         "r": results,
         "name": results.run.name or results.protocol.title or "Evaluation",
-        "level": f"{100 * results.interval.level:.3g} %",
+        "level": results.interval.percent,
         "lede": provenance.lede(results),
         "intervals": provenance.intervals(results.interval),
         "facts": provenance.facts(results),

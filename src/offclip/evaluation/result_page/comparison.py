@@ -94,7 +94,7 @@ def write_comparison_page(
         "style": style(SHEETS),
         "w": words,
         "names": names,
-        "level": f"{100 * found[0].interval.level:.3g} %",
+        "level": found[0].interval.percent,
         "warnings": warnings(found),
         "table": headline_table(found, names),
         "runs": list(zip(names, found, strict=True)),
@@ -229,13 +229,12 @@ def class_forest(pair: Pair) -> Forest | None:
 
 
 def _cleared(run: Results, sensitivity: float) -> Cell:
-    rules = run.normal.rule_out if run.normal else ()
-    for rule in rules:
-        if abs(rule.sensitivity - sensitivity) < 1e-9:
-            if rule.claim == "refused":
-                return Cell("no claim", f"refused at {target(sensitivity)}")
-            return share_cell(rule.cleared)
-    return Cell("n/a")
+    rules = run.normal.rules_at(sensitivity) if run.normal else []
+    if not rules:
+        return Cell("n/a")
+    if rules[0].claim == "refused":
+        return Cell("no claim", f"refused at {target(sensitivity)}")
+    return share_cell(rules[0].cleared)
 
 
 def _signed_bounds(estimate: Estimate) -> str:

@@ -54,7 +54,7 @@ class HeadlineCard:
 
 def headline_cards(results: Results) -> list[HeadlineCard]:
     """The cards that the results can fill."""
-    level = f"{100 * results.interval.level:.3g} % interval"
+    level = f"{results.interval.percent} interval"
     cards = _normal_cards(results.normal, level) if results.normal else []
     macro = results.means.get("macro_auc")
     if macro:
@@ -80,8 +80,7 @@ def _normal_cards(normal: Normal, level: str) -> list[HeadlineCard]:
         note = f"“{normal.worst.name}”" if normal.worst.name else ""
         cards.append(_auc("Normal AUC, worst prompt", normal.worst.auc, level, note))
     for wanted in SENSITIVITIES:
-        found = [r for r in normal.rule_out if abs(r.sensitivity - wanted) < 1e-9]
-        cards += [_cleared(r, level) for r in found if r.cleared or r.claim]
+        cards += [_cleared(r, level) for r in normal.rules_at(wanted) if r.cleared or r.claim]
     false = normal.false_findings
     if false and false.per_normal:
         note = (

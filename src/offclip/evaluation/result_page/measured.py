@@ -10,10 +10,8 @@ from offclip.errors import DataError
 from offclip.evaluation.result_page.measured_normal import Normal, read_normal
 from offclip.evaluation.result_page.reading import Node
 from offclip.evaluation.result_page.reliability import Calibration, read_calibration
+from offclip.evaluation.results_format import FORMAT, MEANS
 from offclip.evaluation.statistics.estimate import Estimate
-
-FORMAT = "offclip results 1"
-MEANS = ("macro_auc", "micro_auc", "weighted_auc", "macro_auprc", "micro_auprc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,11 @@ class IntervalMethod:
     level: float
     resamples: int | None
     seed: int | None
+
+    @property
+    def percent(self) -> str:
+        """The level as the page names it."""
+        return f"{100 * self.level:.3g} %"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,10 @@ class Normal:
     subgroups: tuple[Subgroup, ...]
     misses: int | None
 
+    def rules_at(self, sensitivity: float) -> list[RuleOut]:
+        """The operating points with one wanted sensitivity."""
+        return [rule for rule in self.rule_out if abs(rule.sensitivity - sensitivity) < 1e-9]
+
 
 def read_normal(node: Node | None) -> Normal | None:
     """Reads `normal` of `results.json`.

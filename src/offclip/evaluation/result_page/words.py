@@ -1,26 +1,28 @@
-"""Numbers as the page writes them."""
+"""Numbers as the page writes them.
+
+Example:
+    >>> decimal(0.81139), decimal(-0.0124), decimal(-0.0004), decimal(None)
+    ('0.811', '−0.012', '0.000', 'n/a')
+    >>> p_value(0.0312), p_value(1e-9), p_value(None)
+    ('0.031', '< 0.001', 'n/a')
+    >>> count(22433), count(None)
+    ('22,433', 'n/a')
+    >>> setting(0.123456), setting(-12.3456)
+    ('0.1235', '−12.35')
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from offclip.evaluation.number_style import NumberStyle
 from offclip.evaluation.statistics.estimate import Estimate
 
 NOTHING = "n/a"
+_STYLE = NumberStyle(missing=NOTHING, leading_zero=True, minus="−", less="< ")
 
-
-def decimal(value: float | None, digits: int = 3) -> str:
-    """A measure.
-
-    Example:
-        >>> decimal(0.81139), decimal(-0.0004), decimal(None)
-        ('0.811', '0.000', 'n/a')
-    """
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    shown = f"{value:.{digits}f}"
-    return (shown.lstrip("-") if float(shown) == 0 else shown).replace("-", "−")
+decimal, p_value, count, setting = _STYLE.decimal, _STYLE.p_value, _STYLE.count, _STYLE.setting
 
 
 def signed(value: float | None, digits: int = 3) -> str:
@@ -110,36 +112,6 @@ def percent_with_bounds(estimate: Estimate | None) -> str:
     return percent(estimate.value) + (f" ({interval})" if interval else "")
 
 
-def setting(value: float | None) -> str:
-    """A threshold, with the digits that count.
-
-    Example:
-        >>> setting(0.123456), setting(-12.3456)
-        ('0.1235', '−12.35')
-    """
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}".replace("-", "−")
-
-
-def count(value: int | None) -> str:
-    """A number of things.
-
-    Example:
-        >>> count(22433)
-        '22,433'
-    """
-    return NOTHING if value is None else f"{value:,}"
-
-
-def p_value(value: float | None) -> str:
-    """A p-value.
-
-    Example:
-        >>> p_value(0.0312), p_value(1e-9)
-        ('0.031', '< 0.001')
-    """
-    return "< 0.001" if value is not None and value < 0.001 else decimal(value)
-
-
 def plural(number: int | None, one: str, many: str = "") -> str:
     """A number of things with their name.
 
@@ -161,10 +133,10 @@ def listed(items: Sequence[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """The name of a finding as people write it.
+    """A name of the results, such as that of a finding, as people write it.
 
     Example:
-        >>> plain("Pleural_Thickening")
-        'Pleural Thickening'
+        >>> plain("Pleural_Thickening"), plain("hit_rate")
+        ('Pleural Thickening', 'hit rate')
     """
     return name.replace("_", " ")

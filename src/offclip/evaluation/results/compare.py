@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from offclip.data.files import atomic_path
 from offclip.errors import ConfigError
-from offclip.evaluation.findings import Comparison, compare_cases
-from offclip.evaluation.results.compare_document import comparison_document, pair_document
+from offclip.evaluation.findings import compare_cases
+from offclip.evaluation.results.compare_document import comparison_document, pair_documents
 from offclip.evaluation.results.compare_tables import comparison_tables
+from offclip.evaluation.results.compared import ComparedRuns, Pair
 from offclip.evaluation.results.reading import at, block, number
 from offclip.evaluation.results.runs import (
     EvaluatedRun,
@@ -25,40 +25,6 @@ from offclip.evaluation.results.tables import caption, write_table
 from offclip.evaluation.statistics.bootstrap import Resampling
 
 OnProgress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One run against the baseline.
-
-    Attributes:
-        run: Name of the run.
-        baseline: Name of the baseline.
-        comparison: Differences are run - baseline.
-        notes: What the two do not share and is left out.
-    """
-
-    run: str
-    baseline: str
-    comparison: Comparison
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedRuns:
-    """Any number of runs on the same cases.
-
-    Attributes:
-        runs: In the given order.
-        baseline: Name of the run that the others are compared with.
-        pairs: One for every other run.
-        notes: What differs between the runs and was let pass.
-    """
-
-    runs: tuple[EvaluatedRun, ...]
-    baseline: str
-    pairs: tuple[Pair, ...]
-    notes: tuple[str, ...] = ()
 
 
 def compare_runs(
@@ -119,17 +85,15 @@ def write_comparison(compared: ComparedRuns, out: str | Path) -> list[Path]:
     from offclip.evaluation.result_page import write_comparison_page
 
     out = Path(out)
-    pairs = [pair_document(pair.run, pair.baseline, pair.comparison, pair.notes) for pair in compared.pairs]
-    runs = [(run.name, run.folder, run.results) for run in compared.runs]
-    document = comparison_document(runs, compared.baseline, pairs, compared.notes)
+    document = comparison_document(compared)
     with atomic_path(out / "compare.json") as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     written = [out / "compare.json"]
     told = " ".join([caption(_baseline(compared).results), *compared.notes])
     for table in comparison_tables(compared):
         written += write_table(table, out / "tables", told)
-    named = [{**results, "run": {**block(results, "run"), "name": name}} for name, _, results in runs]
-    write_comparison_page(out / "report.html", named, pairs)
+    named = [{**run.results, "run": {**block(run.results, "run"), "name": run.name}} for run in compared.runs]
+    write_comparison_page(out / "report.html", named, pair_documents(compared))
     return [*written, out / "report.html"]
 
 

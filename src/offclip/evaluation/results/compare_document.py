@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from offclip.evaluation.findings import Comparison, MeanComparison
+from offclip.evaluation.findings import MeanComparison
+from offclip.evaluation.results.compared import ComparedRuns, Pair
 from offclip.evaluation.results.reading import at
 from offclip.evaluation.results.summary import summary_estimates
 from offclip.evaluation.statistics.estimate import Estimate
@@ -16,53 +15,44 @@ from offclip.version import __version__
 FORMAT = "offclip comparison 1"
 
 
-def comparison_document(
-    runs: Sequence[tuple[str, Path, Mapping[str, Any]]],
-    baseline: str,
-    pairs: Sequence[Mapping[str, Any]],
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """The content of `compare.json`.
-
-    Args:
-        runs: (name, folder, results) of each run.
-        baseline: Name of the run that the others are compared with.
-        pairs: What `pair_document` gave for each other run.
-        notes: What differs between the runs and was let pass.
-    """
+def comparison_document(compared: ComparedRuns) -> dict[str, Any]:
+    """The content of `compare.json`."""
     return {
         "format": FORMAT,
         "offclip": __version__,
-        "baseline": baseline,
+        "baseline": compared.baseline,
         "runs": [
             {
-                "name": name,
-                "folder": str(folder),
-                "protocol": at(results, "protocol", "name"),
-                "protocol_hash": at(results, "protocol", "hash"),
-                "data_fingerprint": at(results, "run", "data_fingerprint"),
-                "unit": at(results, "run", "unit"),
-                "cases": at(results, "run", "cases"),
+                "name": run.name,
+                "folder": str(run.folder),
+                "protocol": at(run.results, "protocol", "name"),
+                "protocol_hash": at(run.results, "protocol", "hash"),
+                "data_fingerprint": at(run.results, "run", "data_fingerprint"),
+                "unit": at(run.results, "run", "unit"),
+                "cases": at(run.results, "run", "cases"),
                 "measures": {
                     measure: {side: value.get(side) for side in ("value", "low", "high")}
-                    for measure, value in summary_estimates(results).items()
+                    for measure, value in summary_estimates(run.results).items()
                 },
             }
-            for name, folder, results in runs
+            for run in compared.runs
         ],
-        "comparisons": list(pairs),
-        "notes": list(notes),
+        "comparisons": pair_documents(compared),
+        "notes": list(compared.notes),
     }
 
 
-def pair_document(
-    run: str, baseline: str, comparison: Comparison, notes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """One comparison; differences are run - baseline, numbers that cannot be had are null."""
+def pair_documents(compared: ComparedRuns) -> list[dict[str, Any]]:
+    """One object a comparison; differences are run - baseline, numbers that cannot be had are null."""
+    return [_pair(pair) for pair in compared.pairs]
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    comparison = pair.comparison
     resampling = comparison.resampling
     return {
-        "a": run,
-        "b": baseline,
+        "a": pair.run,
+        "b": pair.baseline,
         "cases": comparison.cases,
         "patients": comparison.patients,
         "resamples": resampling.resamples,
@@ -85,7 +75,7 @@ def pair_document(
             for name, found in comparison.per_class.items()
         },
         "left_out": dict(comparison.left_out),
-        "notes": list(notes),
+        "notes": list(pair.notes),
     }
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from offclip.evaluation.results.compare_document import pair_document
+from offclip.evaluation.results.compare_document import pair_documents
+from offclip.evaluation.results.compared import ComparedRuns
 from offclip.evaluation.results.reading import at, block
 from offclip.evaluation.results.summary import MEASURES, summary_estimates
 from offclip.evaluation.results.table import ResultTable, estimates
-
-if TYPE_CHECKING:
-    from offclip.evaluation.results.compare import ComparedRuns
 
 _MEANS = ("macro_auc", "normal_auc")
 
@@ -25,7 +23,7 @@ def comparison_tables(compared: ComparedRuns) -> list[ResultTable]:
         `measures` (long), `side_by_side` and `auc_per_class` (one column a run), `differences` and
         `differences_per_class`; those without a row are left out.
     """
-    pairs = [pair_document(pair.run, pair.baseline, pair.comparison, pair.notes) for pair in compared.pairs]
+    pairs = pair_documents(compared)
     measured = {run.name: summary_estimates(run.results) for run in compared.runs}
     areas = {
         run.name: {name: at(row, "auc") for name, row in block(run.results, "per_class").items()}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from offclip.errors import DataError
+from offclip.evaluation.results_format import FORMAT
 from offclip.evaluation.statistics.estimate import Estimate
 
 RESULTS = "results.json"
-FORMAT = "offclip results 1"
 
 
 def read_results(folder: str | Path) -> dict[str, Any]:

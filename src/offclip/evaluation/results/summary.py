@@ -9,8 +9,8 @@ import polars as pl
 
 from offclip.evaluation.results.reading import at, block, estimate, is_estimate, number, text, whole
 from offclip.evaluation.results.table import ResultTable, estimates
+from offclip.evaluation.results_format import MEANS
 
-MEANS = ("macro_auc", "micro_auc", "weighted_auc", "macro_auprc", "micro_auprc")
 # For people; also in comparisons.
 MEASURES: Mapping[str, str] = {
     "macro_auc": "AUC, macro",
