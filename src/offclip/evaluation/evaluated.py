@@ -22,10 +22,10 @@ from offclip.evaluation.operating import CalibrationResult, OperatingResult, cal
 from offclip.evaluation.protocols.apply import restrict, with_normal_class
 from offclip.evaluation.protocols.extras import protocol_extras
 from offclip.evaluation.protocols.protocol import ClassRule, Protocol
+from offclip.evaluation.results_format import FORMAT, MEANS
 from offclip.evaluation.settings import Settings
 from offclip.version import __version__
 
-FORMAT = "offclip results 1"
 _SHOWN = 10
 OnProgress = Callable[[str, int, int], None]
 
@@ -192,7 +192,7 @@ def _document(
     }
     means_of = {
         name: (as_json(getattr(found, name)) or {"value": None, "low": None, "high": None}) | means
-        for name in ("macro_auc", "micro_auc", "weighted_auc", "macro_auprc", "micro_auprc")
+        for name in MEANS
     }
     scored = [rule for rule in protocol.classes if rule.name in cases.findings]
     columns = [cases.findings.index(rule.name) for rule in scored]

@@ -141,20 +141,22 @@ def run_names(runs: Sequence[Results]) -> list[str]:
 def warnings(runs: Sequence[Results]) -> list[str]:
     """Why the runs may not be comparable."""
     found = []
-    hashes = {run.protocol.hash for run in runs}
-    if len(hashes) > 1 or hashes == {""}:
-        found.append(
-            "The protocols differ: the numbers do not measure the same thing."
-            if len(hashes) > 1
-            else "No protocol hash is known: whether the numbers measure the same thing is open."
-        )
-    prints = {run.run.fingerprint for run in runs}
-    if len(prints) > 1 or prints == {""}:
-        found.append(
-            "The data fingerprints differ: the runs were not made on the same data."
-            if len(prints) > 1
-            else "No data fingerprint is known: whether the data are the same is open."
-        )
+    for values, several, unknown in (
+        (
+            {run.protocol.hash for run in runs},
+            "The protocols differ: the numbers do not measure the same thing.",
+            "No protocol hash is known: whether the numbers measure the same thing is open.",
+        ),
+        (
+            {run.run.fingerprint for run in runs},
+            "The data fingerprints differ: the runs were not made on the same data.",
+            "No data fingerprint is known: whether the data are the same is open.",
+        ),
+    ):
+        if len(values) > 1:
+            found.append(several)
+        elif values == {""}:
+            found.append(unknown)
     if len({run.run.cases for run in runs}) > 1:
         found.append("The numbers of cases differ.")
     return found
