@@ -134,3 +134,9 @@ def test_hostile_names_stay_text(run: dict[str, Any], tmp_path: Path):
     name = "<script>alert(1)</script>"
     parts = page_of(tmp_path, [named(run, name)], [pair(name, name)])
     assert name in parts.text
+
+
+def test_drawn_films_are_called_so(run: dict[str, Any], tmp_path: Path):
+    real, drawn = named(run, "real", synthetic=False), named(run, "drawn", synthetic=True)
+    assert "Synthetic data" in page_of(tmp_path, [real, drawn], []).text
+    assert "Synthetic data" not in page_of(tmp_path, [real], []).text

@@ -95,6 +95,7 @@ def write_comparison_page(
         "w": words,
         "names": names,
         "level": found[0].interval.percent,
+        "synthetic": any(run.run.synthetic for run in found),
         "warnings": warnings(found),
         "table": headline_table(found, names),
         "runs": list(zip(names, found, strict=True)),
