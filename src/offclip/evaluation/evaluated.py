@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class Evaluated:
         document: The content of results.json.
         misses: Abnormal cases that would be cleared, a row each and operating point; see `normal.misses`.
         notes: What the user should know, in words.
+        films: From case id to a film, where there are films.
     """
 
     cases: Cases
@@ -47,6 +49,7 @@ class Evaluated:
     document: dict[str, Any]
     misses: pl.DataFrame | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    films: Mapping[str, Path] = field(default_factory=dict, repr=False)
 
 
 def evaluate_cases(
@@ -55,6 +58,7 @@ def evaluate_cases(
     settings: Settings | None = None,
     *,
     studies_known: bool | None = None,
+    films: Mapping[str, Path] | None = None,
     notes: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> Evaluated:
@@ -66,6 +70,7 @@ def evaluate_cases(
             from nested cross-validation over patients.
         settings: How scores are measured.
         studies_known: Whether the studies of the images are known; None looks at the ids.
+        films: From case id to a film, for the table of misses and the gallery.
         notes: What the user should know already.
         on_progress: Called with (what, done, all).
 
@@ -117,6 +122,7 @@ def evaluate_cases(
             operating=operating,
             bootstrap=bootstrap,
             calibration=settings.calibration,
+            paths={case_id: str(path) for case_id, path in films.items()} if films else None,
         )
     except DataError as error:
         reason = error.message
@@ -128,7 +134,8 @@ def evaluate_cases(
     document = _document(protocol, settings, cases, validation, found, operating, calibration, normal)
     document["normal_reason"] = reason or None
     document["notes"] = told
-    return Evaluated(cases, validation, document, normal.misses if normal else None, tuple(told))
+    misses = normal.misses if normal else None
+    return Evaluated(cases, validation, document, misses, tuple(told), films or {})
 
 
 def _prepare(

@@ -18,7 +18,6 @@ RESULTS, MISSES, PAGE, MODEL_CARD = "results.json", "misses.csv", "report.html",
 def write_evaluated(
     evaluated: Evaluated,
     out: Path,
-    images: Mapping[str, Path] | None = None,
     *,
     overlays: Mapping[str, Sequence[FilmMap]] | None = None,
     pages: bool = True,
@@ -28,7 +27,6 @@ def write_evaluated(
     Args:
         evaluated: What was measured.
         out: The folder; made if missing.
-        images: From case id to a film, for the gallery of the page.
         overlays: From case id to heat maps of its film.
         pages: Write the tables, the page and the cards; without, numbers and cases only.
 
@@ -50,7 +48,7 @@ def write_evaluated(
             document,
             evaluated.cases,
             validation=evaluated.validation,
-            images=images,
+            images=evaluated.films,
             overlays=overlays,
             model_card=(out / MODEL_CARD).read_text(encoding="utf-8"),
         )

@@ -67,7 +67,11 @@ def evaluate_protocol(
         cases = protocol_cases(protocol, data, asked, scores["test"])
         validated = scores.get("validate")
         validation = protocol_cases(protocol, data, asked, validated) if validated else None
-        evaluated = evaluate_cases(cases, validation, settings, notes=data.notes, on_progress=on_progress)
+        studies = dict(zip((i.image_id for i in data.images), data.study_ids, strict=True))
+        films = films_of(images["test"], studies)
+        evaluated = evaluate_cases(
+            cases, validation, settings, films=films, notes=data.notes, on_progress=on_progress
+        )
         result = Evaluation(
             None, pl.DataFrame(schema=SCHEMA), scores["test"], [*data.skipped, *unreadable], evaluated
         )
@@ -81,7 +85,5 @@ def evaluate_protocol(
         evaluated.document["prompts"] = prompt_remarks(model, asked)
         if out is not None:
             overlays = model_maps(model, result, images["test"], asked, data.boxes)
-            studies = dict(zip((i.image_id for i in data.images), data.study_ids, strict=True))
-            films = films_of(images["test"], studies)
-            write_evaluation(result, Path(out), films, overlays, pages=pages)
+            write_evaluation(result, Path(out), overlays, pages=pages)
     return result

@@ -155,8 +155,7 @@ def evaluate(
         }
         if out is not None:
             overlays = model_maps(model, result, images[split], asked, data.boxes)
-            films = films_of(images[split], {i: about.study_id for i, about in data.about.items()})
-            write_evaluation(result, Path(out), films, overlays, pages=pages)
+            write_evaluation(result, Path(out), overlays, pages=pages)
     return result
 
 
@@ -180,7 +179,8 @@ def _measure(
     pointing = point_all(model, boxed, data.boxes, named(on_progress, "pointing"))
     cases = cases_of(reported, data.labels, data.about, asked)
     validation = cases_of(validated, data.labels, data.about, asked) if validated else None
-    evaluated = evaluate_cases(cases, validation, settings, on_progress=on_progress)
+    films = films_of(data.images[split], {i: about.study_id for i, about in data.about.items()})
+    evaluated = evaluate_cases(cases, validation, settings, films=films, on_progress=on_progress)
     result = Evaluation(classification, pointing, reported, [], evaluated)
     evaluated.document["metrics"] = result.row()
     evaluated.document["prompts"] = prompt_remarks(model, asked)
@@ -196,7 +196,6 @@ def _measure(
 def write_evaluation(
     result: Evaluation,
     out: Path,
-    films: Mapping[str, Path] | None = None,
     overlays: Mapping[str, Sequence[FilmMap]] | None = None,
     *,
     pages: bool = True,
@@ -213,7 +212,7 @@ def write_evaluation(
     write_csv(scores, out / "scores.csv")
     write_csv(result.pointing, out / "pointing.csv")
     write_skipped(out / "skipped.csv", result.skipped)
-    write_evaluated(result.evaluated, out, films, overlays=overlays, pages=pages)
+    write_evaluated(result.evaluated, out, overlays=overlays, pages=pages)
 
 
 def model_maps(

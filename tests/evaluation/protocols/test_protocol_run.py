@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -60,6 +61,9 @@ def test_the_peers_way(finished_run, tree, tmp_path):
     assert ((result.evaluated.cases.scores > 0) & (result.evaluated.cases.scores < 1)).all()
     scores = pl.read_csv(tmp_path / "out" / "scores.csv")
     assert "There is aortic enlargement" in scores.columns
+    misses = pl.read_csv(tmp_path / "out" / "misses.csv")
+    assert len(misses) > 0
+    assert all(Path(path).is_file() for path in misses["path"])
 
 
 def test_the_clean_way(finished_run, tree, tmp_path):
