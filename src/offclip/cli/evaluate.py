@@ -37,7 +37,7 @@ def evaluate(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
     split: Annotated[
-        str | None, typer.Option(help="Split that is reported, or 'all'.", show_default="test")
+        str | None, typer.Option(help="Split that is reported; of --scores also 'all'.", show_default="test")
     ] = None,
     unit: Annotated[
         str | None, typer.Option(help="image, or study: its views are fused.", show_default="image")
