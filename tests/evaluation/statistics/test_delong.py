@@ -18,8 +18,8 @@ from offclip.evaluation.statistics import (
 
 # Albumin, total protein, Krebs-Goplerud score and outcome of the ovarian cancer patients of DeLong,
 # DeLong and Clarke-Pearson (1988); the 43 complete rows, as the SAS/STAT User's Guide gives them in the
-# example "Comparing Receiver Operating Characteristic Curves" of PROC LOGISTIC. The results expected below, and
-# Stata's, were written down from memory; the independent reference is the definition over all pairs.
+# example "Comparing Receiver Operating Characteristic Curves" of PROC LOGISTIC. The results expected below,
+# and Stata's, were written down from memory; the independent reference is the definition over all pairs.
 OVARIAN = """
 3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1
 3.8 5.7 5 1  3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0
