@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from offclip.cli.console import console, progress_bar
+from offclip.cli.console import console, stage_bar
 from offclip.evaluation.results.compare import compare_runs, write_comparison
 from offclip.evaluation.results.compare_tables import comparison_tables
 from offclip.evaluation.results.compared import ComparedRuns
@@ -23,11 +23,7 @@ def run_compare(
     folders: Sequence[Path], out: Path, baseline: str | None, *, allow_different_protocol: bool
 ) -> None:
     """Compares with a progress bar, prints the tables and says what was written."""
-    with progress_bar("reading") as update:
-
-        def tell(what: str, done: int, total: int) -> None:
-            update(done, total, what)
-
+    with stage_bar("reading") as tell:
         compared = compare_runs(
             folders,
             baseline=baseline,

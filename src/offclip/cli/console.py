@@ -109,6 +109,13 @@ def progress_bar(description: str, *, percent: bool = False) -> Iterator[Callabl
         yield update
 
 
+@contextmanager
+def stage_bar(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Yields `tell(what, done, total)`: a bar whose description is what is being done."""
+    with progress_bar(description) as update:
+        yield lambda what, done, total: update(done, total, what)
+
+
 def report_skipped(skipped: Sequence[Skipped], where: Any) -> None:
     """Prints how many rows were left out, and the first of them."""
     if not skipped:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offclip.cli.console import progress_bar, report_skipped
+from offclip.cli.console import report_skipped, stage_bar
+from offclip.cli.measuring import ProtocolName, Root
 from offclip.errors import ConfigError
 
 
@@ -23,12 +22,8 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")
     ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="A published way to measure; see 'offclip protocols list'.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="With --protocol: the folder that the public set was downloaded to.")
-    ] = None,
+    protocol: ProtocolName = None,
+    root: Root = None,
     scores: Annotated[
         Path | None, typer.Option(help="Table of scores: image_id, then one column a class.")
     ] = None,
@@ -106,7 +101,7 @@ def evaluate(
     if scores is not None and labels is not None:
         from offclip.evaluation.scores_run import evaluate_scores
 
-        with _progress() as tell:
+        with stage_bar("reading") as tell:
             evaluated = evaluate_scores(
                 scores, labels, out, settings, split=split, allow_missing=allow_missing, on_progress=tell
             )
@@ -116,7 +111,7 @@ def evaluate(
         from offclip.cli.ground import print_grounding
         from offclip.evaluation.grounding import ground_protocol
 
-        with _progress() as tell:
+        with stage_bar("reading") as tell:
             grounded = ground_protocol(
                 model or Path(),
                 root or Path(),
@@ -135,7 +130,7 @@ def evaluate(
     scoring = make_scoring(precision, prompt_cache)
     asked = PromptSet.read(prompts) if prompts else None
     run = model or Path()  # chosen.check() saw to it that there is one, and a folder
-    with _progress() as tell:
+    with stage_bar("reading") as tell:
         common = {"settings": settings, "prompts": asked, "scoring": scoring, "on_progress": tell}
         if data is not None:
             result = evaluate_folder(
@@ -202,14 +197,3 @@ class Source:
 def command_line() -> str:
     """What the user typed, for the page; empty where offclip was not called from a shell."""
     return shlex.join(("offclip", *sys.argv[1:])) if Path(sys.argv[0]).name == "offclip" else ""
-
-
-def _progress() -> AbstractContextManager[Callable[[str, int, int], None]]:
-    from contextlib import contextmanager
-
-    @contextmanager
-    def bar():
-        with progress_bar("reading") as update:
-            yield lambda what, done, total: update(done, total, what)
-
-    return bar()

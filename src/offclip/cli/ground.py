@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offclip.cli.console import console, progress_bar, report_skipped
+from offclip.cli.console import console, report_skipped, stage_bar
+from offclip.cli.measuring import ProtocolName, Root
 from offclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,12 +30,8 @@ def ground(
     data: Annotated[
         Path | None, typer.Option(help="Folder with boxes.csv or masks.csv and the image table.")
     ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="A published way to measure; see 'offclip protocols list'.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="With --protocol: the folder that the public set was downloaded to.")
-    ] = None,
+    protocol: ProtocolName = None,
+    root: Root = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("grounding"),
     split: Annotated[str, typer.Option(help="With --data: split that is reported.")] = "test",
     method: Annotated[
@@ -73,11 +70,7 @@ def ground(
     from offclip.evaluation.protocols.load import load_protocol
     from offclip.evaluation.statistics.bootstrap import Resampling
 
-    with progress_bar("reading") as update:
-
-        def tell(what: str, done: int, total: int) -> None:
-            update(done, total, what)
-
+    with stage_bar("reading") as tell:
         common = {"faithfulness": faithfulness, "sanity": sanity, "on_progress": tell}
         resampling = Resampling(resamples, seed)
         if data is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from offclip.evaluation.findings import FindingResults, bootstrap_of, measure_fi
 from offclip.evaluation.fusion import fuse_studies
 from offclip.evaluation.normal import NormalResult, measure_normal
 from offclip.evaluation.operating import CalibrationResult, OperatingResult, calibrate, operate
+from offclip.evaluation.progress import OnProgress
 from offclip.evaluation.protocols.apply import restrict, with_normal_class
 from offclip.evaluation.protocols.extras import protocol_extras
 from offclip.evaluation.protocols.protocol import ClassRule, Protocol
@@ -28,7 +29,6 @@ from offclip.evaluation.settings import Settings
 from offclip.version import __version__
 
 _SHOWN = 10
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import polars as pl
 from offclip.evaluation.evaluated import evaluate_cases
 from offclip.evaluation.overlays import films_of
 from offclip.evaluation.pointing import SCHEMA
+from offclip.evaluation.progress import OnProgress
 from offclip.evaluation.protocol_cases import images_by_split, prompts_of, protocol_cases, with_prompts
 from offclip.evaluation.protocols.truth.read import read_protocol_data
 from offclip.evaluation.run import Evaluation, model_maps, write_evaluation
 from offclip.evaluation.scoring import (
-    OnProgress,
     kept_parts,
     load_for_scoring,
     prompt_remarks,

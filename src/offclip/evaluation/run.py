@@ -15,6 +15,7 @@ from offclip.data.files import Skipped, write_csv, write_skipped
 from offclip.data.loader import ImageRef
 from offclip.data.phantom.write import PARAMETERS
 from offclip.errors import DataError
+from offclip.evaluation.as_json import as_json
 from offclip.evaluation.classification import Classification, classify
 from offclip.evaluation.evaluated import Evaluated, evaluate_cases
 from offclip.evaluation.grounding import ground_model
@@ -24,12 +25,11 @@ from offclip.evaluation.negation import measure_negation, negation_prompts
 from offclip.evaluation.outputs import write_evaluated
 from offclip.evaluation.overlays import ModelMaps, films_of
 from offclip.evaluation.pointing import point_all
+from offclip.evaluation.progress import OnProgress, named
 from offclip.evaluation.result_page import FilmMap
 from offclip.evaluation.scoring import (
-    OnProgress,
     kept_parts,
     load_for_scoring,
-    named,
     prompt_remarks,
     score_splits,
     scoring_identity,
@@ -189,7 +189,7 @@ def _measure(
     if negation:
         patients = [data.about[image_id].patient_id for image_id in reported.image_ids]
         measured = measure_negation(reported, data.labels, patients, resampling=settings.resampling)
-        evaluated.document["negation"] = dataclasses.asdict(measured)
+        evaluated.document["negation"] = as_json(measured)
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from offclip.data.files import Skipped
 from offclip.data.loader import ImageRef
 from offclip.errors import ConfigError
+from offclip.evaluation.progress import OnProgress, named
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import ScoringOptions
@@ -21,8 +22,6 @@ from offclip.zeroshot.ensemble import PromptSet
 from offclip.zeroshot.files import score_files
 from offclip.zeroshot.linter import lint_prompts
 from offclip.zeroshot.score import Scores
-
-OnProgress = Callable[[str, int, int], None]
 
 
 def load_for_scoring(model_path: str | Path, scoring: ScoringOptions | None) -> ClipModel:
@@ -80,10 +79,3 @@ def prompt_remarks(model: ClipModel, asked: PromptSet) -> list[dict[str, Any]]:
     for warning in lint_prompts(asked.prompts, tokenizer=model.tokenizer):
         found.setdefault(warning.prompt, []).append(f"{warning.code}: {warning.message}")
     return [{"prompt": prompt, "warnings": warnings} for prompt, warnings in found.items()]
-
-
-def named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:
-    """The same callback with its first argument fixed."""
-    if on_progress is None:
-        return None
-    return lambda done, total: on_progress(what, done, total)

@@ -10,11 +10,11 @@ import polars as pl
 from offclip.errors import ConfigError
 from offclip.evaluation.grounding.run import (
     GroundingResult,
-    OnProgress,
     ground_model,
     write_grounding,
 )
 from offclip.evaluation.grounding.tables import GroundedImage, GroundingData
+from offclip.evaluation.progress import OnProgress
 from offclip.evaluation.protocols.protocol import GroundingRule, Protocol
 from offclip.evaluation.protocols.truth.data import ProtocolData
 from offclip.evaluation.protocols.truth.read import read_protocol_data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from offclip.evaluation.grounding.cuts import ChosenCuts, choose_cuts
 from offclip.evaluation.grounding.measure import Measured, measure
 from offclip.evaluation.grounding.summary import MethodGrounding, summarise_method, values_of
 from offclip.evaluation.grounding.tables import GroundedImage, GroundingData, read_grounding_folder
+from offclip.evaluation.progress import OnProgress, named
 from offclip.evaluation.statistics.bootstrap import Resampling
 from offclip.grounding.faithfulness import FaithfulnessOptions
 from offclip.grounding.maps import map_method, map_methods
@@ -33,7 +34,6 @@ from offclip.models.checkpoint import load_model
 from offclip.models.interface import ClipModel
 
 VALIDATION = "validate"
-OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def ground_model(
         methods={method: summarise_method(of[method], cuts[method], resampling) for method in methods},
         rule=rule,
         sanity=check_sanity(
-            model, store, by_id, methods, pairs, on_progress=_named(on_progress, "shuffling weights")
+            model, store, by_id, methods, pairs, on_progress=named(on_progress, "shuffling weights")
         )
         if sanity
         else {},
@@ -187,7 +187,7 @@ def ground_model(
             pairs,
             resampling,
             FaithfulnessOptions(seed=resampling.seed),
-            _named(on_progress, "insertion and deletion"),
+            named(on_progress, "insertion and deletion"),
         )
         if faithfulness
         else {},
@@ -236,10 +236,8 @@ def _measure_split(
     on_progress: OnProgress | None,
 ) -> tuple[PixelStore, list[Measured]]:
     refs = [image.ref for image in images]
-    store, unreadable = load_pixels(
-        refs, model.preprocess, on_progress=_named(on_progress, f"reading {name}")
-    )
-    measured, unusable = measure(model, store, by_id, methods, rule, _named(on_progress, f"measuring {name}"))
+    store, unreadable = load_pixels(refs, model.preprocess, on_progress=named(on_progress, f"reading {name}"))
+    measured, unusable = measure(model, store, by_id, methods, rule, named(on_progress, f"measuring {name}"))
     skipped += unreadable + unusable
     return store, measured
 
@@ -252,9 +250,3 @@ def _table(measured: Sequence[Measured], cuts: ChosenCuts) -> pl.DataFrame:
     }
     columns |= {name: column.tolist() for name, column in values.items() if name != "cnr_absolute"}
     return pl.DataFrame(columns).rename({"miou": "iou", "energy_chance": "area"}).fill_nan(None)
-
-
-def _named(on_progress: OnProgress | None, what: str) -> Callable[[int, int], None] | None:
-    if on_progress is None:
-        return None
-    return lambda done, total: on_progress(what, done, total)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from offclip.evaluation.as_json import as_json
 from offclip.evaluation.grounding.cuts import ChosenCuts
 from offclip.evaluation.grounding.measure import Measured
 from offclip.evaluation.statistics.bootstrap import Bootstrap, Resampling
@@ -123,7 +124,7 @@ def values_of(measured: Sequence[Measured], cuts: ChosenCuts) -> dict[str, np.nd
 
 def measures_block(measures: Measures) -> dict[str, Any]:
     """For JSON: estimates as objects, numbers as they are, None for what there is not."""
-    return {name: _plain(value) for name, value in asdict(measures).items()}
+    return as_json(measures)
 
 
 def known(draws: Draws) -> Estimate | None:
@@ -152,9 +153,3 @@ def _macro(of_classes: Sequence[Draws]) -> Draws:
     """The mean over the classes that have a value."""
     with_value = [draws for draws in of_classes if not math.isnan(draws.value)]
     return mean_of(with_value) if with_value else of_classes[0]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

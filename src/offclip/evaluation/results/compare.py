@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from offclip.data.files import atomic_path
 from offclip.errors import ConfigError
 from offclip.evaluation.findings import compare_cases
+from offclip.evaluation.progress import OnProgress
 from offclip.evaluation.results.compare_document import comparison_document, pair_documents
 from offclip.evaluation.results.compare_tables import comparison_tables
 from offclip.evaluation.results.compared import ComparedRuns, Pair
@@ -23,8 +24,6 @@ from offclip.evaluation.results.runs import (
 )
 from offclip.evaluation.results.tables import caption, write_table
 from offclip.evaluation.statistics.bootstrap import Resampling
-
-OnProgress = Callable[[str, int, int], None]
 
 
 def compare_runs(

@@ -1,0 +1,17 @@
+"""Options that the commands which measure have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ProtocolName = Annotated[
+    str | None,
+    typer.Option("--protocol", help="A published way to measure; see 'offclip protocols list'."),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="With --protocol: the folder that the public set was downloaded to."),
+]
