@@ -5,19 +5,25 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+ADAPTERS ?= .venv-adapters
 DEMO ?= demo
 BIN := $(VENV)/bin
+ADAPTER_TESTS := tests/models/adapters tests/examples
 
 # A configuration of pip that names a folder of wheels holds for uv, too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test test-slow check install clean
+.PHONY: demo test test-adapters test-slow check install clean
 
 demo: $(VENV)/.core
 	$(BIN)/offclip demo --out $(DEMO)
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# The models of other libraries: they need torchvision, and a torch that fits it, so they have their own home.
+test-adapters: $(ADAPTERS)/.done
+	OMP_NUM_THREADS=1 $(ADAPTERS)/bin/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow" $(ADAPTER_TESTS)
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m slow
@@ -37,5 +43,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	./install.sh "$(PYTHON)" "$(VENV)" ".[dev]"
 	@touch $@ $(VENV)/.core
 
+$(ADAPTERS)/.done: pyproject.toml constraints-adapters.txt
+	./install.sh "$(PYTHON)" "$(ADAPTERS)" ".[test-adapters]" constraints-adapters.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ADAPTERS) .pytest_cache .ruff_cache .hypothesis

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import cv2
 import numpy as np
 
+from offclip.errors import InputError
 from offclip.images.film import GreyPolicy, ReadOptions
 from offclip.images.geometry import Letterbox
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Geometry = Literal["letterbox", "carzero", "crop", "squash"]
+Resample = Literal["area", "bicubic", "bilinear", "lanczos", "box", "hamming", "nearest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +26,17 @@ class Preprocess:
 
     Attributes:
         size: Side of the square in pixels.
-        mean: Mean that is taken off after scaling to [0, 1].
-        std: Divisor after the mean is taken off.
+        mean: Mean that is taken off after scaling to [0, 1]; three of them make three channels of the grey one.
+        std: Divisor after the mean is taken off; as many as there are means.
         geometry: `"letterbox"` shows the whole image with its true proportions; `"carzero"` resizes to 8/7 of
-            the square and cuts the border off, as `Letterbox.carzero` says.
+            the square and cuts the border off, as `Letterbox.carzero` says; `"crop"` brings the shorter side
+            to `resized` and cuts the square out of the middle, as CLIP does; `"squash"` brings both sides to
+            the square, as SigLIP does.
         grey: How the grey values of files are scaled for this model, see `ReadOptions.policy`.
+        resample: `"area"`, means over areas; or Pillow's `"bicubic"`, `"bilinear"`, `"lanczos"`, `"box"`,
+            `"hamming"` or `"nearest"`, bit by bit, for models that were trained with them.
+        resized: With `"crop"`: the shorter side after resizing, `size` or more; None for `size`.
+        crop_rounding: With `"crop"`: where half a pixel goes, `"even"` (torchvision) or `"down"` (Hugging Face).
 
     Example:
         >>> import torch
@@ -38,10 +49,39 @@ class Preprocess:
     """
 
     size: int
-    mean: float = 0.5
-    std: float = 0.25
-    geometry: Literal["letterbox", "carzero"] = "letterbox"
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25
+    geometry: Geometry = "letterbox"
     grey: GreyPolicy = "standard"
+    resample: Resample = "area"
+    resized: int | None = None
+    crop_rounding: Literal["even", "down"] = "even"
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):  # JSON knows lists only
+            value = getattr(self, name)
+            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+        means, stds = self.channel_means, self.channel_stds
+        numbers = all(isinstance(value, float | int) for value in (*means, *stds))
+        if not numbers or len(means) != len(stds) or len(means) not in (1, 3) or min(stds) <= 0:
+            raise InputError(
+                f"mean {self.mean} and std {self.std}.", "Give one number each, or three; std above zero."
+            )
+        if self.geometry not in get_args(Geometry) or self.resample not in get_args(Resample):
+            raise InputError(
+                f"geometry {self.geometry!r}, resample {self.resample!r}.",
+                f"Known: {', '.join(get_args(Geometry))}; {', '.join(get_args(Resample))}.",
+            )
+
+    @property
+    def channel_means(self) -> tuple[float, ...]:
+        """One mean a channel."""
+        return self.mean if isinstance(self.mean, tuple) else (self.mean,)
+
+    @property
+    def channel_stds(self) -> tuple[float, ...]:
+        """One deviation a channel."""
+        return self.std if isinstance(self.std, tuple) else (self.std,)
 
     @classmethod
     def carzero(cls) -> Preprocess:
@@ -84,8 +124,12 @@ class Preprocess:
         return square, record
 
     def normalise(self, squares: Tensor) -> Tensor:
-        """(B, size, size) uint8 -> (B, 1, size, size) float32, ready for `encode_image`."""
-        return squares.unsqueeze(1).float().div_(255.0).sub_(self.mean).div_(self.std)
+        """(B, size, size) uint8 -> (B, C, size, size) float32, ready for `encode_image`; C means, C channels."""
+        grey = squares.unsqueeze(1).float().div_(255.0)
+        if not isinstance(self.mean, tuple):
+            return grey.sub_(self.mean).div_(self.std)
+        mean, std = (grey.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return grey.sub(mean).div_(std)
 
 
 def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from offclip.errors import ConfigError
 from offclip.images.preprocess import Preprocess
 from offclip.models.heads import CosineHead, CrossAttentionHead
 from offclip.models.image_tower import STRIDE, CompactImageTower
-from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
+from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures, Tower
 from offclip.models.text_tower import CompactTextTower
 from offclip.models.tokenizer import TextTokenizer
 
@@ -104,3 +105,13 @@ class DualEncoder(ClipModel):
     def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """Maps (B, T, rows, columns)."""
         return self.head.heat_map(image, text)
+
+    def towers(self) -> Mapping[str, Tower]:
+        """The parts that freezing, LoRA and layer-wise rates act on."""
+        image, text = self.image_tower, self.text_tower
+        return {"image": Tower(image, tuple(image.blocks)), "text": Tower(text, tuple(text.encoder.layers))}
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """All blocks of the image tower."""
+        return self.image_tower.blocks

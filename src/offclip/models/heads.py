@@ -19,16 +19,20 @@ class CosineHead(nn.Module):
     Args:
         logit_scale: Initial scale.
         logit_bias: Initial bias; it changes nothing for InfoNCE and a great deal for sigmoid losses.
+        max_logit_scale: Where the scale is cut off; 100 as in CLIP, so that logits cannot run away.
     """
 
-    def __init__(self, logit_scale: float = 10.0, logit_bias: float = 0.0) -> None:
+    def __init__(
+        self, logit_scale: float = 10.0, logit_bias: float = 0.0, max_logit_scale: float = MAX_LOGIT_SCALE
+    ) -> None:
         super().__init__()
+        self.max_logit_scale = max_logit_scale
         self.log_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
         self.bias = nn.Parameter(torch.tensor(float(logit_bias)))
 
     def scale(self) -> Tensor:
-        """The scale, kept at or below 100 as in CLIP, so that logits cannot run away."""
-        return self.log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+        """The scale, at most `max_logit_scale`."""
+        return self.log_scale.exp().clamp(max=self.max_logit_scale)
 
     def forward(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """Logits (B, T), float32 under autocast too: bf16 would round them to a hundredth and coarser."""

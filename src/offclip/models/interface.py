@@ -7,7 +7,7 @@ tower, a published checkpoint and somebody else's CLIP are interchangeable.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +47,21 @@ class TextFeatures:
     mask: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """The parts of one tower: what is frozen, tuned in part, or trained at a rate of its own.
+
+    Attributes:
+        module: All of the tower.
+        blocks: Its layers from input to output; what stands before the first and behind the last is in none.
+        fresh: Parts that no pretraining has seen, such as a new projection: they are always trained.
+    """
+
+    module: nn.Module
+    blocks: tuple[nn.Module, ...]
+    fresh: tuple[nn.Module, ...] = ()
+
+
 class Tokenizer(Protocol):
     """From text to ids. A model without one has a tokenizer that says so when it is asked.
 
@@ -66,7 +81,7 @@ class Tokenizer(Protocol):
         ...
 
     def to_json(self) -> str:
-        """The tokenizer as JSON, in the format of the tokenizers library."""
+        """The tokenizer as text, for the model folder; whoever loads the model knows how to read it."""
         ...
 
 
@@ -83,7 +98,7 @@ class ClipModel(nn.Module, ABC):
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
-        """Encodes (B, 1, S, S) normalised pixels."""
+        """Encodes (B, C, S, S) pixels, as `preprocess.normalise` makes them; C is 1 or 3."""
 
     @abstractmethod
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
@@ -113,6 +128,18 @@ class ClipModel(nn.Module, ABC):
             (B, T, rows, columns) on the grid of the local image features; only the order of the
             values within one map has a meaning.
         """
+
+    def towers(self) -> Mapping[str, Tower]:
+        """The towers by name, `image` and `text`; what belongs to none compares the two.
+
+        A model that names none can be scored with and trained as a whole, but not in part.
+        """
+        return {}
+
+    @property
+    def cam_layer(self) -> nn.Module | None:
+        """The layer of the image tower that Grad-CAM looks at, see `grounding.gradients`; None for none."""
+        return None
 
     @property
     def device(self) -> torch.device:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
+from offclip.images.preprocess import Preprocess
+from offclip.models.adapters.adapted import AdaptedClip, AdaptedConfig
+from offclip.models.adapters.families import family
 from offclip.models.carzero.config import CarZeroConfig
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.text import TextPreset
@@ -58,6 +63,18 @@ def _carzero(card: Card, tokenizer: str | None) -> CarZero:
     return model
 
 
+def _adapted(card: Card, tokenizer: str | None) -> AdaptedClip:
+    if tokenizer is None:
+        raise KeyError("tokenizer.json")
+    config = AdaptedConfig(**card["config"])
+    own = family(config.family)
+    # These libraries keep tables outside of the weights: they must be made, and not promised on "meta".
+    with torch.device("cpu"):
+        towers = own.build(config)
+        tokens = own.tokenizer(tokenizer, card["max_tokens"])
+        return AdaptedClip(config, *towers, Preprocess(**card["preprocess"]), tokens, log_scale=0.0)
+
+
 def _text_preset(model: CarZero) -> dict[str, Any]:
     tokenizer = model.tokenizer
     return {"text_preset": str(tokenizer.preset)} if isinstance(tokenizer, CarZeroTokenizer) else {}
@@ -67,5 +84,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "dual-encoder": Kind(DualEncoder, _dual_encoder),
         "carzero": Kind(CarZero, _carzero, _text_preset),
+        "adapted": Kind(AdaptedClip, _adapted),
     }
 )

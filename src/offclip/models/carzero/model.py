@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from offclip.images.preprocess import Preprocess
 from offclip.models.carzero.cache import embed_prompts
@@ -20,7 +20,7 @@ from offclip.models.carzero.scoring import Scorer, ScoringOptions
 from offclip.models.carzero.state import check_state, config_of, own_state
 from offclip.models.carzero.text_tower import TextTower
 from offclip.models.carzero.tokenizer import NoTokenizer
-from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
+from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures, Tower
 
 
 class CarZero(ClipModel):
@@ -114,6 +114,16 @@ class CarZero(ClipModel):
     def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
         """CARZero's map (B, T, rows, columns): the mean of the layers, without the global vector."""
         return self.attention(image, text)[..., 1:].mean(dim=0).unflatten(-1, image.grid)
+
+    def towers(self) -> Mapping[str, Tower]:
+        """The parts that freezing, LoRA and layer-wise rates act on."""
+        image, text = self.image_tower, self.text_tower
+        return {"image": Tower(image, tuple(image.blocks)), "text": Tower(text, tuple(text.encoder.layer))}
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last block of the image tower; its patches are what sentences look at."""
+        return self.image_tower.blocks[-1]
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Tensor], config: CarZeroConfig | None = None) -> CarZero:
