@@ -143,7 +143,8 @@ def test_text_features(golden, made):
     norm = slots.norm(dim=2)
     assert np.allclose(norm, golden["txt_l_norm"], rtol=1e-6, atol=TOLERANCES["txt_g"])
     by_channel = slots[..., golden["channels"].tolist()].transpose(1, 2)
-    assert np.allclose(by_channel, golden["txt_l_ch"], rtol=1e-6, atol=TOLERANCES["txt_g"])
+    # Where the pieces of that word cancel, their roundings stay: 3.2e-5 on a processor without AVX-512.
+    assert np.allclose(by_channel, golden["txt_l_ch"], rtol=1e-6, atol=4 * TOLERANCES["txt_g"])
 
 
 def test_attention_of_sentences_on_patches(golden, made):
