@@ -8,7 +8,9 @@ VENV ?= .venv
 ADAPTERS ?= .venv-adapters
 DEMO ?= demo
 BIN := $(VENV)/bin
-ADAPTER_TESTS := tests/models/adapters tests/examples
+ADAPTER_TESTS := tests/models/adapters tests/examples tests/losses/test_losses_open_clip.py \
+	tests/images/test_preprocess_libraries.py tests/training/test_lora.py tests/training/test_recipes.py \
+	tests/training/test_refining.py
 
 # A configuration of pip that names a folder of wheels holds for uv, too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)

@@ -75,7 +75,7 @@ def official(path: Path) -> Tensor:
     box = (cut, cut, cut + PREPROCESS.size, cut + PREPROCESS.size)
     colour = np.array(Image.fromarray(square).convert("RGB").crop(box))
     pixels = torch.from_numpy(colour).permute(2, 0, 1).contiguous().float().div(255)
-    return pixels.sub_(PREPROCESS.mean).div_(PREPROCESS.std)
+    return pixels.sub_(PREPROCESS.channel_means[0]).div_(PREPROCESS.channel_stds[0])
 
 
 def ours(path: Path, options: ReadOptions) -> Tensor:

@@ -22,25 +22,23 @@ from offclip.data.exports import studies_from_export
 from offclip.data.files import write_skipped
 from offclip.data.study import write_studies
 from offclip.errors import OffclipError
-from offclip.evaluation.run import COLUMNS
 from real_xray_covid import covid_part
 from real_xray_export import LARGE, PROTOCOLS, SMALL, WEAK, read_nih, write_export
 from real_xray_films import films_part
-from real_xray_runs import choose_epochs, first_run, run_protocol, table_text
+from real_xray_runs import (
+    MAIN_COLUMNS,
+    VIEW_COLUMNS,
+    choose,
+    first_run,
+    run_protocol,
+    scratch_recipes,
+    table_text,
+)
 from real_xray_text import read_bank
 from real_xray_towers import towers_part
 
 NEEDED = (LARGE, SMALL, "openi_reports", "openi_pairs", "covid_chestxray")
 PARTS = ("labels", "radiologist", "covid", "films")
-MAIN_COLUMNS = tuple(column for column in COLUMNS if not column.startswith("pointing_"))
-VIEW_COLUMNS = (
-    "normal_auc",
-    "worst_prompt_normal_auc",
-    "PA_normal_auc",
-    "PA_worst_prompt_normal_auc",
-    "AP_normal_auc",
-    "AP_worst_prompt_normal_auc",
-)
 POINTING_COLUMNS = ("abnormal_auc", "pointing_accuracy", "pointing_chance")
 
 
@@ -61,11 +59,12 @@ def protocol_part(data: Path, out: Path, protocol: str, seeds: int, workers: int
     """One protocol from export to tables; returns the run folder of OFF-CLIP, seed 0."""
     folder = export(data, out, protocol)
     home = folder.parent
-    epochs = choose_epochs(folder, home, workers, tell)
-    tell(f"{protocol}: {epochs} epochs")
-    table, jobs = run_protocol(folder, home, epochs, range(seeds), workers, tell)
+    recipes = scratch_recipes()
+    key = choose(folder, home, recipes, workers, tell)
+    tell(f"{protocol}: {key}")
+    table, jobs = run_protocol(folder, home, (key, recipes[key]), range(seeds), workers, tell)
     sections = [
-        f"# Protocol {protocol!r} ({WEAK}), {epochs} epochs, {seeds} seeds",
+        f"# Protocol {protocol!r} ({WEAK}), {recipes[key].epochs} epochs, {seeds} seeds",
         table_text(table, MAIN_COLUMNS),
     ]
     counts = table.select("PA_normals", "PA_abnormals", "AP_normals", "AP_abnormals").row(0, named=True)
@@ -91,7 +90,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--towers", action="store_true", help="pretrained towers instead of the other parts")
+    parser.add_argument(
+        "--towers",
+        action="store_true",
+        help="published towers instead of the other parts",
+    )
     arguments = parser.parse_args()
     missing = [name for name in NEEDED if not (arguments.data / name).is_dir()]
     if missing:
@@ -113,9 +116,8 @@ def run_parts(arguments: argparse.Namespace) -> None:
     """Runs the parts in their order; the films need the model of protocol 'labels'."""
     data, out, seeds, workers = arguments.data, arguments.out, arguments.seeds, arguments.workers
     if arguments.towers:
-        towers_part(
-            {name: export(data, out, name) for name in PROTOCOLS}, out / "towers_weak_pairing", seeds, tell
-        )
+        folder = export(data, out, "labels")
+        towers_part(folder, folder.parent, range(seeds), workers, tell)
         return
     runs = {
         name: protocol_part(data, out, name, seeds, workers) for name in PROTOCOLS if name in arguments.parts

@@ -1,9 +1,9 @@
-"""The ablation on one protocol: epochs from the validate split, then every variant and seed on test."""
+"""The ablation on one protocol: a recipe from the validate split, then every variant and seed on test."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,16 @@ import polars as pl
 from offclip.data.files import write_csv
 from offclip.data.study import read_studies
 from offclip.errors import DataError
-from offclip.evaluation.ablation import ABLATION, BASELINE, FULL_METHOD, Job, ablation_jobs, run_ablation
+from offclip.evaluation.ablation import (
+    ABLATION,
+    BASELINE,
+    FULL_METHOD,
+    Job,
+    Variant,
+    ablation_jobs,
+    run_ablation,
+)
+from offclip.evaluation.run import COLUMNS
 from offclip.evaluation.statistics.ranks import auc
 from offclip.training.config import TrainConfig
 from offclip.zeroshot.prompts import NORMAL_PROMPTS, PAPER_NORMAL_PROMPT
@@ -20,65 +29,78 @@ from real_xray_export import WEAK
 EPOCHS = (20, 40)
 IMAGE_SIZE = 64
 LEAST_PER_CLASS = 5
+MAIN_COLUMNS = tuple(column for column in COLUMNS if not column.startswith("pointing_"))
+VIEW_COLUMNS = (
+    "normal_auc",
+    "worst_prompt_normal_auc",
+    "PA_normal_auc",
+    "PA_worst_prompt_normal_auc",
+    "AP_normal_auc",
+    "AP_worst_prompt_normal_auc",
+)
 Tell = Callable[[str], None]
 
 
-def base_config(epochs: int) -> TrainConfig:
-    """The default recipe at 64 px with augmentation."""
-    return TrainConfig(model="compact-small", image_size=IMAGE_SIZE, augment=True, epochs=epochs)
+def scratch_recipes() -> dict[str, TrainConfig]:
+    """The default recipe at 64 px with augmentation, for each number of epochs."""
+    base = TrainConfig(model="compact-small", image_size=IMAGE_SIZE, augment=True)
+    return {f"epochs{epochs}": dataclasses.replace(base, epochs=epochs) for epochs in EPOCHS}
 
 
-def choose_epochs(data: Path, out: Path, workers: int, tell: Tell) -> int:
-    """Trains the baseline and the full method, seed 0, for each number of epochs and takes the better one.
+def choose(data: Path, out: Path, recipes: Mapping[str, TrainConfig], workers: int, tell: Tell) -> str:
+    """Trains the baseline and the full method, seed 0, with each recipe and takes the better one.
 
     Better: the mean, over the two, of worst-prompt normal AUC and abnormal AUC on the validate split.
     """
-    groups = {
-        epochs: [
-            dataclasses.replace(job, evaluation=out / "validate" / f"epochs{epochs}-{job.variant.key}")
-            for job in ablation_jobs(
-                out / f"epochs{epochs}", base_config(epochs), [0], (BASELINE, FULL_METHOD)
-            )
-        ]
-        for epochs in EPOCHS
-    }
     rows = []
-    for epochs, jobs in groups.items():
+    for key, config in recipes.items():
+        jobs = [
+            dataclasses.replace(job, evaluation=out / "validate" / f"{key}-{job.variant.key}")
+            for job in ablation_jobs(out / key, config, [0], (BASELINE, FULL_METHOD))
+        ]
         table = run_ablation(
             data,
             jobs,
-            out / "validate" / f"epochs{epochs}.csv",
+            out / "validate" / f"{key}.csv",
             split="validate",
             workers=workers,
             on_progress=_said(tell),
         )
         worst, abnormal = table["worst_prompt_normal_auc"].mean(), table["abnormal_auc"].mean()
         rows.append(
-            {"pairing": WEAK, "epochs": epochs, "worst_prompt_normal_auc": worst, "abnormal_auc": abnormal}
+            {"pairing": WEAK, "recipe": key, "worst_prompt_normal_auc": worst, "abnormal_auc": abnormal}
         )
-        tell(f"{epochs} epochs, validate ({WEAK}): worst-prompt normal {worst:.3f}, abnormal {abnormal:.3f}")
+        tell(f"{key}, validate ({WEAK}): worst-prompt normal {worst:.3f}, abnormal {abnormal:.3f}")
     chosen = pl.DataFrame(rows).with_columns(
         ((pl.col("worst_prompt_normal_auc") + pl.col("abnormal_auc")) / 2).alias("criterion")
     )
-    write_csv(chosen, out / "epochs.csv")
-    return int(chosen.sort("criterion", descending=True)["epochs"][0])
+    write_csv(chosen, out / "recipes.csv")
+    return str(chosen.sort("criterion", descending=True, maintain_order=True)["recipe"][0])
 
 
 def run_protocol(
-    data: Path, out: Path, epochs: int, seeds: Sequence[int], workers: int, tell: Tell
+    data: Path,
+    out: Path,
+    recipe: tuple[str, TrainConfig],
+    seeds: Sequence[int],
+    workers: int,
+    tell: Tell,
+    variants: Sequence[Variant] = ABLATION,
+    results: str = "results.csv",
 ) -> tuple[pl.DataFrame, list[Job]]:
-    """Every variant and seed; the runs of seed 0 that chose the epochs are not trained again.
+    """Every variant and seed; the runs of seed 0 that chose the recipe are not trained again.
 
     Returns:
-        One row a run: the columns of the results table, then normal AUC by view. Also in results.csv.
+        One row a run: the columns of the results table, then normal AUC by view. Also in the file `results`.
     """
-    jobs = ablation_jobs(out / f"epochs{epochs}", base_config(epochs), seeds, ABLATION)
-    table = run_ablation(data, jobs, out / "runs.csv", workers=workers, on_progress=_said(tell))
+    key, config = recipe
+    jobs = ablation_jobs(out / key, config, seeds, variants)
+    table = run_ablation(data, jobs, out / results, workers=workers, on_progress=_said(tell))
     views = pl.DataFrame([by_view(data, job.evaluation) for job in jobs])
     table = pl.concat([table, views], how="horizontal").with_columns(
-        pl.lit(WEAK).alias("pairing"), pl.lit(epochs).alias("epochs")
+        pl.lit(WEAK).alias("pairing"), pl.lit(config.epochs).alias("epochs")
     )
-    write_csv(table, out / "results.csv")
+    write_csv(table, out / results)
     return table, jobs
 
 
@@ -111,10 +133,10 @@ def view_truth(data: Path) -> pl.DataFrame:
     return views.select("image_id", "view").join(labels, on="image_id")
 
 
-def table_text(table: pl.DataFrame, columns: Sequence[str]) -> str:
+def table_text(table: pl.DataFrame, columns: Sequence[str], variants: Sequence[Variant] = ABLATION) -> str:
     """Markdown: one line a variant, mean ± standard deviation over seeds."""
     lines = [f"| variant ({WEAK}) | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for variant in ABLATION:
+    for variant in variants:
         runs = table.filter(
             (pl.col("objective") == variant.objective) & (pl.col("filter") == variant.filter_sentences)
         )

@@ -23,7 +23,7 @@ from offclip.models import load_model, save_model
 from offclip.training import TrainConfig
 
 COMMANDS = [
-    ["demo"], ["label"], ["train"], ["evaluate"], ["ground"], ["compare"], ["convert"], ["verify"], ["env"],
+    ["demo"], ["label"], ["train"], ["evaluate"], ["ground"], ["screen"], ["compare"], ["convert"], ["verify"], ["env"],
     ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
     ["data", "info"], ["data", "shard"],
     ["models", "list"], ["models", "show"],
@@ -99,7 +99,7 @@ def test_the_whole_path(tmp_path, capsys):
     assert "validation worst prompt normal auc" in out
     recipe = json.loads((run / "config.json").read_text())["config"]
     assert (recipe["objective"], recipe["filter_sentences"], recipe["epochs"]) == ("infonce", False, 1)
-    assert recipe["learning_rate"] == TrainConfig().learning_rate
+    assert recipe["learning_rate"] == TrainConfig().peak_rate
 
     assert offclip("evaluate", run, "--data", data, "--out", results) == 0
     out = plain(capsys.readouterr().out)
@@ -180,7 +180,10 @@ def test_an_unknown_option_is_exit_code_2():
             ["train", "{phantom}/studies.parquet", "--out", "{tmp}/run", "--objective", "clip"],
             "Unknown objective",
         ),
-        (["train", "{phantom}/studies.parquet", "--out", "{tmp}/run", "--model", "vit"], "Unknown model"),
+        (
+            ["train", "{phantom}/studies.parquet", "--out", "{tmp}/run", "--model", "vit"],
+            "There is no model 'vit'",
+        ),
         (
             ["train", "{phantom}/studies.parquet", "--out", "{tmp}/run", "--image-size", "9"],
             "image_size is 9",

@@ -38,10 +38,10 @@ def test_a_model_is_checked_alone_and_with_the_installation_in_full(finished_run
     out = capsys.readouterr().out
     assert not asked
     assert "prompts differ" in out
-    assert "All 9 checks passed." in out
+    assert "All 12 checks passed." in out
     assert offclip("verify", finished_run, "--full") == 0
     assert asked == [True]
-    assert "All 10 checks passed." in capsys.readouterr().out
+    assert "All 13 checks passed." in capsys.readouterr().out
 
 
 def test_a_check_that_fails_is_marked_named_at_the_end_and_in_the_exit_code(
@@ -53,7 +53,7 @@ def test_a_check_that_fails_is_marked_named_at_the_end_and_in_the_exit_code(
     assert offclip("verify", finished_run) == 1
     captured = capsys.readouterr()
     assert "FAILED" in captured.out
-    assert "1 of 9 checks failed: preprocessing of the card" in captured.out
+    assert "1 of 12 checks failed: preprocessing of the card" in captured.out
     assert "Traceback" not in captured.err
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from offclip.errors import InputError
 from offclip.grounding.gradients import attention_gradient, grad_cam
 from offclip.grounding.maps import map_methods
 from offclip.models.carzero.config import CarZeroConfig
@@ -125,6 +126,50 @@ def test_grad_cam_of_a_linear_model_is_its_class_activation_map():
     assert found[0].tolist() == [[0.5, 1.0], [0.0, 2.0]]
     assert found[1].tolist() == [[0.0, 0.0], [0.75, 0.0]]
     assert found[2].tolist() == [[0.0, 0.0], [0.0, 0.0]]  # both channels cancel
+
+
+class Tokens(Linear):
+    """The same cells as tokens behind `prefix` others, in a tuple; `forget` leaves too few of them."""
+
+    def __init__(self, prefix, forget=0):
+        super().__init__()
+        self.prefix, self.forget = prefix, forget
+        self.blocks = Second()
+
+    def encode_image(self, pixels):
+        maps = nn.functional.avg_pool2d(torch.cat([pixels, -pixels], dim=1), 8)
+        local = maps.flatten(2).transpose(1, 2)
+        first = torch.full_like(local[:, :1], 7.0).expand(-1, self.prefix, -1)
+        tokens, _ = self.blocks(torch.cat([first, local], dim=1)[:, self.forget :])
+        return ImageFeatures(tokens[:, self.prefix :].mean(dim=1), local, (2, 2))
+
+
+class Second(nn.Module):
+    """Gives a tuple."""
+
+    def forward(self, x):
+        return x * 1.0, "and more"
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 5])
+def test_tokens_before_those_of_the_grid_are_left_out_of_grad_cam(prefix):
+    cells = torch.tensor([[1.0, 2.0], [-3.0, 4.0]])
+    pixels = cells.repeat_interleave(8, 0).repeat_interleave(8, 1)[None, None]
+    weights = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    text = TextFeatures(weights, weights.unsqueeze(1), torch.ones(2, 1, dtype=torch.bool))
+    model = Tokens(prefix)
+    found = grad_cam(model, model.blocks, pixels, text)[0]
+    assert found[0].tolist() == [[0.5, 1.0], [0.0, 2.0]]
+    assert found[1].tolist() == [[0.0, 0.0], [0.75, 0.0]]
+
+
+def test_a_layer_without_cells_and_one_that_never_runs_are_refused():
+    pixels, weights = torch.zeros(1, 1, 16, 16), torch.ones(1, 2)
+    text = TextFeatures(weights, weights.unsqueeze(1), torch.ones(1, 1, dtype=torch.bool))
+    with pytest.raises(InputError, match=r"output \(1, 3, 2\) has no cells for a grid of 2 x 2"):
+        grad_cam(model := Tokens(prefix=0, forget=1), model.blocks, pixels, text)
+    with pytest.raises(InputError, match="took no part"):
+        grad_cam(Tokens(prefix=0), nn.Identity(), pixels, text)
 
 
 def test_attention_times_gradient_agrees_with_differences(tiny_model):

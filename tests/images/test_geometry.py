@@ -19,9 +19,16 @@ ASPECTS = st.floats(0.2, 5)
 @st.composite
 def records(draw):
     height, width = draw(SIDES), draw(SIDES)
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["of", "carzero", "crop", "squash"]))
+    if kind == "carzero":
         return Letterbox.carzero(height, width)
-    return Letterbox.of(height, width, draw(st.integers(1, 1024)), draw(ASPECTS))
+    if kind == "of":
+        return Letterbox.of(height, width, draw(st.integers(1, 1024)), draw(ASPECTS))
+    size = draw(st.integers(1, 320))
+    resized, rounding = size + draw(st.integers(0, 70)), draw(st.sampled_from(["even", "down"]))
+    if kind == "squash":
+        return Letterbox.squash(height, width, resized, size, rounding)
+    return Letterbox.crop(height, width, resized, size, draw(st.floats(0.95, 1.05)), rounding)
 
 
 @given(records(), SHARES, SHARES)
@@ -114,6 +121,67 @@ def test_what_carzero_cuts_off_is_not_visible():
     assert back.sum() == pytest.approx(2240**2 - (2560**2 - 2240**2))
 
 
+@given(SIDES, SIDES, st.integers(1, 320), st.integers(0, 70), st.sampled_from(["even", "down"]))
+@settings(derandomize=True, deadline=None)
+def test_a_crop_fills_the_square_with_true_proportions(height, width, size, more, rounding):
+    geometry = Letterbox.crop(height, width, size + more, size, rounding=rounding)
+    left, top = geometry.to_square(0, 0)
+    right, bottom = geometry.to_square(width, height)
+    assert left <= 0 < size <= right
+    assert top <= 0 < size <= bottom
+    assert abs((left + right) / 2 - size / 2) <= 0.5
+    assert abs((top + bottom) / 2 - size / 2) <= 0.5
+    view, short = geometry.visible, min(height, width) * size / (size + more)
+    assert min(view.width, view.height) == pytest.approx(short)
+    # The longer side is rounded down to whole pixels of the square, so it shows up to one of them more.
+    assert short * (1 - 1e-9) <= max(view.width, view.height) <= short * (1 + 1 / (size + more)) + 1e-9
+    assert geometry.box_to_square(view) == Rectangle(
+        pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6), pytest.approx(size), pytest.approx(size)
+    )
+
+
+def test_a_crop_of_pixels_that_are_not_square_has_true_proportions():
+    assert Letterbox.crop(100, 100, 64, 64, aspect=2.0) == Letterbox(100, 100, 64, 128, 64, -32, 0)
+    assert Letterbox.crop(100, 100, 64, 64, aspect=0.5) == Letterbox(100, 100, 64, 64, 128, 0, -32)
+
+
+@pytest.mark.parametrize(("rounding", "pad"), [("even", -2), ("down", -1)])
+def test_where_half_a_pixel_of_the_crop_goes(rounding, pad):
+    assert Letterbox.crop(13, 10, 10, 10, rounding=rounding).pad_top == pad
+    assert Letterbox.squash(40, 50, 13, 10, rounding).pad_left == pad
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5000), (5000, 1), (700, 499), (1, 1)])
+@pytest.mark.parametrize("kind", [Letterbox.crop, Letterbox.squash])
+def test_maps_of_films_of_any_shape_come_back_as_far_as_they_were_visible(kind, height, width):
+    geometry = kind(height, width, resized=224, size=224)
+    back = geometry.map_to_original(np.full((7, 7), 3.0), outside=-1)
+    view = geometry.visible
+    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
+    inside = np.minimum(
+        np.minimum(rows - view.y, view.y + view.height - rows),
+        np.minimum(columns - view.x, view.x + view.width - columns),
+    )
+    assert (inside > -1e-6).any()
+    assert np.allclose(back[inside > 1e-6], 3)
+    assert (back[inside < -1e-6] == -1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5000), (5000, 1), (1, 4), (1, 1)])
+def test_a_map_of_less_than_a_pixel_comes_back_to_the_pixels_that_it_shows(height, width):
+    geometry = Letterbox.crop(height, width, resized=256, size=224)
+    back = geometry.map_to_original(np.full((7, 7), 3.0), outside=-1).ravel()
+    middle = slice((back.size - 1) // 2, back.size // 2 + 1)  # one pixel, or two of an even number
+    assert np.allclose(back[middle], 3)
+    assert (np.delete(back, middle) == -1).all()
+
+
+@pytest.mark.parametrize("kind", [Letterbox.crop, Letterbox.squash, Letterbox.carzero])
+def test_an_image_that_is_resized_to_less_than_the_square_is_refused(kind):
+    with pytest.raises(InputError, match="resized to 223, square 224"):
+        kind(300, 200, resized=223, size=224)
+
+
 def test_a_box_in_the_padding_does_not_come_back():
     geometry = Letterbox.of(100, 200, 64)  # rows 16 to 48 hold the image
     assert geometry.box_to_original(Rectangle(10, 2, 20, 14)) is None
@@ -136,6 +204,8 @@ def test_the_peak_of_a_map_comes_back_to_half_a_pixel_of_the_coarser_grid(geomet
     x, y = geometry.to_original((column + 0.5) * geometry.size / columns, (row + 0.5) * geometry.size / rows)
     if not (0 <= x <= geometry.width and 0 <= y <= geometry.height):
         return  # the centre of the cell lies in the padding
+    if min(geometry.visible.width, geometry.visible.height) < 1:
+        return  # all cells lie in the same one or two pixels
     heat = np.zeros((rows, columns))
     heat[row, column] = 1
     back = geometry.map_to_original(heat)
@@ -166,6 +236,33 @@ def test_the_record_agrees_with_what_the_pixels_do(preprocess, height, width, as
     weight = back / back.sum(dtype=float)
     assert (weight * columns).sum() == pytest.approx(x, abs=0.5)
     assert (weight * rows).sum() == pytest.approx(y, abs=0.5)
+
+
+@given(
+    st.integers(40, 400),
+    st.integers(40, 400),
+    st.sampled_from(["crop", "squash", "letterbox"]),
+    st.sampled_from(["area", "bicubic", "bilinear", "lanczos", "hamming"]),
+    st.integers(0, 9),
+    SHARES,
+    SHARES,
+)
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_a_bright_spot_lands_where_the_record_says(height, width, geometry, resample, more, u, v):
+    resized = None if geometry == "letterbox" else 48 + more
+    preprocess = Preprocess(48, geometry=geometry, resample=resample, resized=resized)
+    view = preprocess.fit(np.zeros((height, width), np.uint8))[1].visible
+    spread = min(height, width) / 16
+    x = view.x + 3.5 * spread + u * (view.width - 7 * spread)
+    y = view.y + 3.5 * spread + v * (view.height - 7 * spread)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    spot = 250 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * spread**2))
+    square, record = preprocess.fit(spot.round().astype(np.uint8))
+    rows, columns = np.mgrid[:48, :48] + 0.5
+    weight = square / square.sum(dtype=float)
+    assert ((weight * columns).sum(), (weight * rows).sum()) == pytest.approx(
+        record.to_square(x, y), abs=0.15
+    )
 
 
 @pytest.mark.parametrize(

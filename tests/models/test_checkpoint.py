@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import random
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from offclip.errors import CheckpointError
+import fake_family
+from offclip.errors import CheckpointError, ConfigError
 from offclip.images.preprocess import Preprocess
 from offclip.models import load_model, save_model
-from offclip.models.checkpoint import read_card
+from offclip.models.adapters.families import LoadOptions
+from offclip.models.checkpoint import NO_LICENCE, read_card
 
 TEXTS = ["There is no finding.", "There is pleural effusion."]
 
@@ -173,3 +176,155 @@ def test_a_full_disk_leaves_no_half_model(tiny_model, tmp_path, full_disk, name)
     assert "Free some space" in caught.value.remedy
     with pytest.raises(CheckpointError, match="no model here"):
         load_model(tmp_path / "m")
+
+
+@pytest.fixture
+def adapted(tmp_path, monkeypatch):
+    """Saves a model of the fake family; the functions that loaded it are gone afterwards."""
+    fake_family.register(monkeypatch)
+
+    def save(name="tiny", **options):
+        save_model(fake_family.load(name, LoadOptions()), tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+def logits(model, pixels):
+    with torch.inference_mode():
+        return model.similarity(model.encode_image(pixels), model.embed_texts(TEXTS))
+
+
+@pytest.mark.parametrize("name", ["tiny", "tied"])
+def test_an_adapted_model_gives_the_same_logits_bit_by_bit(adapted, name):
+    pixels = torch.rand(2, 3, 32, 32)
+    before, folder = fake_family.load(name, LoadOptions()), adapted(name)
+    loaded = load_model(folder)
+    assert torch.equal(logits(before, pixels), logits(loaded, pixels))
+    assert loaded.preprocess == before.preprocess
+    assert loaded.config == before.config
+    save_model(loaded, folder.with_name("again"))
+    assert torch.equal(logits(load_model(folder.with_name("again")), pixels), logits(before, pixels))
+
+
+def test_weights_that_are_one_are_stored_once_and_learn_as_one(adapted):
+    folder = adapted("tied")
+    names = {"text_tower.words.weight", "text_tower.out.weight"}
+    assert len(names & set(load_file(folder / "weights.safetensors"))) == 1
+    assert set(read_card(folder)["shared"]) | set(read_card(folder)["shared"].values()) == names
+    model = load_model(folder)
+    assert model.text_tower.out.weight is model.text_tower.words.weight
+    assert "shared" not in read_card(adapted("tiny"))
+
+
+def test_two_tensors_in_one_memory_that_are_no_parameters(tiny_model, tmp_path):
+    # One that is a view of another one, transposed: both are stored, each in its own order.
+    model = tiny_model()
+    weight = torch.rand(3, 3)
+    model.register_buffer("one", weight)
+    model.register_buffer("other", weight.T)
+    save_model(model, tmp_path / "m")
+    stored = load_file(tmp_path / "m" / "weights.safetensors")
+    assert torch.equal(stored["one"], weight)
+    assert torch.equal(stored["other"], weight.T)
+
+
+def test_licence_and_what_is_random_stand_in_the_card(adapted, tiny_model, tmp_path):
+    assert read_card(adapted("tiny"))["licence"] == "CC0-1.0"
+    assert load_model(adapted("tiny")).licence == "CC0-1.0"
+    assert read_card(adapted("tiny", licence="mine"))["licence"] == "mine"
+    assert read_card(adapted("other"))["licence"] == NO_LICENCE
+    assert load_model(adapted("untrained")).untrained == "all of it is random until it is trained"
+    assert "untrained" not in read_card(adapted("tiny"))
+    assert save_model(tiny_model(), tmp_path / "m")["licence"] == NO_LICENCE
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card["config"].pop("text"), "fake: KeyError: 'words'"),
+        (lambda card: card["config"].update(text=3), "config: text"),
+        (lambda card: card["config"].update(embed_dim="16"), "config: embed_dim"),
+        (lambda card: card["config"].update(max_logit_scale="x"), "config: max_logit_scale"),
+        (lambda card: card["config"].update(local="cells"), "config: local"),
+        (lambda card: card["config"]["text"].update(words="x"), "fake: TypeError"),
+        (lambda card: card["config"]["text"].update(words=-5), "fake: RuntimeError"),
+        (lambda card: card.update(max_tokens=0), "max_tokens"),
+        (lambda card: card["config"].update(embed_dim=17), "tensors do not fit the card"),
+        (lambda card: card["config"].update(family="gone"), "gone"),
+        (lambda card: card["config"].update(family=["fake"]), "does not describe a model"),
+        (lambda card: card["config"].update(unknown=1), "unknown"),
+        (lambda card: card["config"].pop("family"), "family"),
+        (lambda card: card["preprocess"].update(mean=[0.5, 0.5]), "does not describe a model"),
+        (lambda card: card.pop("preprocess"), "preprocess"),
+        (lambda card: card.update(shared={"text_tower.words.weight": "nowhere"}), "nowhere"),
+        (lambda card: card.update(shared={"extra": "image_tower.mix.bias"}), "do not fit"),
+        (lambda card: card.update(shared=3), "does not describe a model"),
+        (lambda card: card["sha256"].pop("tokenizer.json"), "tokenizer"),
+    ],
+)
+def test_a_card_that_describes_no_adapted_model(adapted, change, message):
+    folder = adapted()
+    change_card(folder, change)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_model(folder)
+    assert caught.value.remedy
+
+
+def test_whatever_is_damaged_in_a_card_is_our_error_or_harmless(adapted):
+    folder = adapted("tied")
+    whole = json.loads((folder / "card.json").read_text())
+    draw, pixels, refused = random.Random(0), torch.rand(1, 3, 32, 32), []
+    values = [None, 0, -1, "", "x", [], {}, 1.5, True, [[1]], {"a": 1}]
+    for _ in range(300):
+        card = json.loads(json.dumps(whole))
+        place = card
+        while True:  # down to a random leaf or branch
+            key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
+            if not isinstance(place[key], dict | list) or not place[key] or draw.random() < 0.3:
+                break
+            place = place[key]
+        place[key] = draw.choice(values)
+        (folder / "card.json").write_text(json.dumps(card))
+        try:
+            model = load_model(folder)
+            assert logits(model, pixels).shape == (1, len(TEXTS))
+        except CheckpointError as error:
+            refused.append(error)
+    assert len(refused) > 100
+    assert all(error.remedy for error in refused)
+
+
+@pytest.mark.parametrize(
+    "kind", [KeyError, AssertionError, ZeroDivisionError, NotImplementedError, StopIteration]
+)
+def test_anything_that_a_library_raises_is_our_error(adapted, monkeypatch, kind):
+    folder = adapted()
+
+    def build(config):
+        raise kind("inside")
+
+    monkeypatch.setattr(fake_family, "FAMILY", fake_family.Family(None, build, None))
+    with pytest.raises(CheckpointError, match=f"fake: {kind.__name__}: .*inside"):
+        load_model(folder)
+
+
+def test_a_library_that_is_missing_is_no_damage(adapted, monkeypatch):
+    folder = adapted()
+
+    def build(config):
+        from offclip.models.adapters.library import library
+
+        library("no_such_library", "hf")
+
+    monkeypatch.setattr(fake_family, "FAMILY", fake_family.Family(None, build, None))
+    with pytest.raises(ConfigError, match="no_such_library is not installed") as caught:
+        load_model(folder)
+    assert "pip install" in caught.value.remedy
+
+
+def test_a_model_of_another_package_cannot_be_saved(tmp_path):
+    with pytest.raises(CheckpointError, match="Theirs is a model of another package") as caught:
+        save_model(fake_family.Theirs("x", LoadOptions()), tmp_path / "m")
+    assert caught.value.remedy
+    assert not (tmp_path / "m").exists()

@@ -16,8 +16,8 @@ from offclip.models import load_model
 from offclip.training import loop, train
 from offclip.training.augment import augment, make_augmentation
 from offclip.training.config import OBJECTIVES, TrainConfig
-from offclip.training.loop import learning_rate, make_optimizer
 from offclip.training.objectives import make_loss
+from offclip.training.optimizer import learning_rate, make_optimizer
 
 
 def weights(model) -> list[torch.Tensor]:
@@ -48,7 +48,9 @@ def test_a_run_folder_describes_itself(finished_run, phantom, recipe):
     assert sorted(path.name for path in finished_run.iterdir()) == [
         "config.json", "environment.json", "metrics.jsonl", "model", "skipped.csv",
     ]  # fmt: skip
-    assert json.loads((finished_run / "config.json").read_text())["config"] == recipe().as_dict()
+    assert json.loads((finished_run / "config.json").read_text())["config"] == recipe().as_dict() | {
+        "learning_rate": 3e-3
+    }
     environment = json.loads((finished_run / "environment.json").read_text())
     assert environment["torch"] == torch.__version__
     assert environment["studies"] == 82
@@ -244,6 +246,16 @@ def test_a_loss_that_is_no_number_stops_the_run(phantom, recipe, tmp_path, monke
         {"batch_size": 1},
         {"seed": -1},
         {"learning_rate": 0.0},
+        {"lora_alpha": 0.0},
+        {"lora_rank": 0},
+        {"cache_chunk": -1},
+        {"image_layers": "last-0"},
+        {"image_layers": "some"},
+        {"text_layers": "last-"},
+        {"layer_decay": 0.0},
+        {"layer_decay": 1.1},
+        {"ema": 1.0},
+        {"ema": -0.1},
         {"learning_rate": float("nan")},
         {"warmup_share": 1.5},
         {"prompt_share": -0.1},

@@ -200,7 +200,7 @@ def test_a_damaged_state_is_named_with_a_way_out(phantom, recipe, tiny_model, tm
     content = state.read_bytes()
     if damage == "other model":
         model = tiny_model()
-        RunFolder(run).save(Progress(0, 1), model, torch.optim.AdamW(model.parameters()))
+        RunFolder(run).save(Progress(0, 1), model, {"optimizer": torch.optim.AdamW(model.parameters())})
     elif damage == "other sentences":
         torch.save(torch.load(state, weights_only=True) | {"tokenizer": "{}"}, state)
     else:

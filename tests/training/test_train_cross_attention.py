@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from offclip.data.sampling import EpochSampler
+from offclip.images.preprocess import Preprocess
 from offclip.losses import OffClipLoss, averaged, carzero_loss
 from offclip.models import TextTokenizer
 from offclip.models.carzero.config import CarZeroConfig
 from offclip.models.carzero.model import CarZero
-from offclip.training import loop
+from offclip.training import loop, start
 from offclip.training.data import load_training_data
-from offclip.training.loop import batch_logits, make_optimizer, train
+from offclip.training.features import batch_logits
+from offclip.training.loop import train
+from offclip.training.optimizer import make_optimizer
 from offclip.training.state import RunFolder
 
 
@@ -45,15 +48,16 @@ def carzero_in_the_loop(monkeypatch) -> list[CarZero]:
         built.append(make_model(tokenizer, dropout=0.1))
         return built[-1]
 
-    monkeypatch.setattr(loop, "build_model", build)
-    monkeypatch.setattr(loop, "save_model", lambda *_: None)
+    monkeypatch.setattr(start, "build_model", build)
+    monkeypatch.setattr(loop, "save_model", lambda *_, **__: None)
     return built
 
 
 @pytest.mark.parametrize("objective", ["off-clip", "carzero"])
 def test_both_losses_fall_on_a_few_batches(phantom, recipe, tmp_path, objective):
     config = recipe(image_size=32, batch_size=8, learning_rate=2e-3)
-    data = load_training_data(phantom / "studies.parquet", config, RunFolder(tmp_path / "run"))
+    run = RunFolder(tmp_path / "run")
+    data = load_training_data(phantom / "studies.parquet", config, Preprocess(size=32), run)
     model = make_model(TextTokenizer.fit(data.train.texts), dropout=0.01).train()
     token_ids, token_mask = model.tokenizer(data.train.texts)
     batches = list(EpochSampler(data.train, config.batch_size).epoch(0))[:2]

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from offclip.cli.console import report_skipped, stage_bar
-from offclip.cli.measuring import ProtocolName, Root
+from offclip.cli.measuring import MODEL_HELP, ProtocolName, Root
 from offclip.errors import ConfigError
 
 
 def evaluate(
     model: Annotated[
-        Path | None, typer.Argument(help="Run or model folder.", show_default="none, with --scores")
+        str | None, typer.Argument(metavar="[MODEL]", help=MODEL_HELP, show_default="none, with --scores")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder with labels.csv, boxes.csv and the image table.")
@@ -31,6 +31,10 @@ def evaluate(
         Path | None, typer.Option(help="With --scores: table of labels (1, 0 or blank), same columns.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+    save_scores: Annotated[
+        Path | None,
+        typer.Option(help="Of a model: CSV file for its scores, one column a class, and one for the labels."),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Split that is reported; of --scores also 'all'.", show_default="test")
     ] = None,
@@ -84,6 +88,11 @@ def evaluate(
     """
     chosen = Source(model, data, protocol, root, scores, labels)
     chosen.check()
+    if save_scores is not None and (model is None or save_scores.suffix.lower() != ".csv"):
+        raise ConfigError(
+            f"--save-scores {save_scores} {'without a model' if model is None else 'is no .csv file'}.",
+            "Give a model, and the name of a CSV file.",
+        )
     from offclip.cli.evaluation_summary import print_summary
     from offclip.evaluation.protocols.load import load_protocol
     from offclip.evaluation.settings import make_settings
@@ -113,7 +122,7 @@ def evaluate(
 
         with stage_bar("reading") as tell:
             grounded = ground_protocol(
-                model or Path(),
+                model or "",
                 root or Path(),
                 out,
                 protocol=settings.protocol,
@@ -129,7 +138,7 @@ def evaluate(
 
     scoring = make_scoring(precision, prompt_cache)
     asked = PromptSet.read(prompts) if prompts else None
-    run = model or Path()  # chosen.check() saw to it that there is one, and a folder
+    run = model or ""  # chosen.check() saw to it that there is one, and a folder
     with stage_bar("reading") as tell:
         common = {"settings": settings, "prompts": asked, "scoring": scoring, "on_progress": tell}
         if data is not None:
@@ -147,13 +156,18 @@ def evaluate(
             result = evaluate_protocol(run, root or Path(), out, **common)
     print_summary(result.evaluated, out)
     report_skipped(result.skipped, out / "skipped.csv")
+    if save_scores is not None:
+        from offclip.evaluation.scored import write_scored
+
+        truth = write_scored(result.evaluated, save_scores)
+        print(f"Wrote {save_scores} and {truth}; they come back with --scores and --labels.")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """What was given to evaluate; exactly one of three ways."""
 
-    model: Path | None
+    model: str | None
     data: Path | None
     protocol: str | None
     root: Path | None

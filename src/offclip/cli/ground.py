@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offclip.cli.console import console, report_skipped, stage_bar
-from offclip.cli.measuring import ProtocolName, Root
+from offclip.cli.measuring import MODEL_HELP, ProtocolName, Root
 from offclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _CHECKED = {
 
 
 def ground(
-    run: Annotated[Path, typer.Argument(metavar="MODEL", help="Run or model folder.")],
+    run: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     data: Annotated[
         Path | None, typer.Option(help="Folder with boxes.csv or masks.csv and the image table.")
     ] = None,

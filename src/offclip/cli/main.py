@@ -15,9 +15,11 @@ from offclip.cli.data import app as data_app
 from offclip.cli.evaluate import evaluate
 from offclip.cli.ground import ground
 from offclip.cli.labeller import app as labeller_app
+from offclip.cli.measuring import MODEL_HELP
 from offclip.cli.models import app as models_app
 from offclip.cli.prompts import app as prompts_app
 from offclip.cli.protocols import app as protocols_app
+from offclip.cli.screen import screen
 from offclip.version import __version__
 
 app = typer.Typer(
@@ -159,16 +161,36 @@ def train(
     filter_sentences: Annotated[
         bool, typer.Option("--filter/--no-filter", help="Drop normal sentences from abnormal reports.")
     ] = True,
-    model: Annotated[str, typer.Option(help="Architecture; see 'offclip models list'.")] = "compact",
-    image_size: Annotated[int, typer.Option(help="Side of the square input in pixels.")] = 64,
+    model: Annotated[
+        str, typer.Option(help="Architecture to build, or name or folder of a model to go on from.")
+    ] = "compact",
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Side of the square input in pixels.", show_default="the model's own; 64 if built"),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training studies.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 64,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate.", show_default="3e-3 for an architecture, 1e-4 for a model"),
+    ] = None,
+    image_layers: Annotated[
+        str, typer.Option(help="What of the image tower is trained: all, none, last-N or lora.")
+    ] = "all",
+    text_layers: Annotated[str, typer.Option(help="The same of the text tower.")] = "all",
+    layer_decay: Annotated[
+        float, typer.Option(help="Rate of a block as a share of that of the block behind it.")
+    ] = 1.0,
+    lora_rank: Annotated[int, typer.Option(help="Rank of the matrices of LoRA.")] = 8,
+    cache_chunk: Annotated[
+        int, typer.Option(help="Pairs in memory at a time, with the gradients of the whole batch; 0 = all.")
+    ] = 0,
+    ema: Annotated[float, typer.Option(help="Decay of a running mean of the weights; 0 = none.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of weights, order, draws and augmentation.")] = 0,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     config: Annotated[Path | None, typer.Option(help="TOML file with any field of the recipe.")] = None,
 ) -> None:
-    """Train a CLIP model with InfoNCE, SigLIP or OFF-CLIP.
+    """Train a CLIP model, or refine one, with InfoNCE, SigLIP or OFF-CLIP.
 
     Options given here win over the file given with --config.
 
@@ -185,6 +207,12 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "image_layers": image_layers,
+        "text_layers": text_layers,
+        "layer_decay": layer_decay,
+        "lora_rank": lora_rank,
+        "cache_chunk": cache_chunk,
+        "ema": ema,
         "seed": seed,
         "precision": precision,
     }
@@ -195,6 +223,9 @@ app.command()(evaluate)
 
 
 app.command()(ground)
+
+
+app.command()(screen)
 
 
 @app.command()
@@ -226,38 +257,72 @@ def compare(
 
 @app.command()
 def convert(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Published file of CARZero or OFF-CLIP: .ckpt, .pt, .pth or .safetensors.")
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Published file of CARZero or OFF-CLIP: .ckpt, .pt, .pth or .safetensors; or the name of a "
+            "model of another library, see 'offclip models list'.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            help="Folder or file with vocab.txt or tokenizer.json, or an id on the Hugging Face hub.",
+            help="Of a file: folder or file with vocab.txt or tokenizer.json, or an id on the hub.",
             show_default="none; the model takes no text",
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="carzero or offclip.", show_default="as the file's layout says")
+        str | None, typer.Option(help="Of a file: carzero or offclip.", show_default="as its layout says")
     ] = None,
     text_preset: Annotated[
-        str, typer.Option(help="carzero, as published; or corrected, which keeps decimals and single words.")
-    ] = "carzero",
-    max_gib: Annotated[float, typer.Option(min=0, help="Refuse a larger file.")] = 4.0,
+        str | None,
+        typer.Option(
+            help="Of a file: carzero, as published; or corrected, which keeps decimals and single words.",
+            show_default="carzero",
+        ),
+    ] = None,
+    max_gib: Annotated[
+        float | None, typer.Option(min=0, help="Of a file: refuse a larger one.", show_default="4.0")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Of a name: side of the input.", show_default="the model's own")
+    ] = None,
+    local: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a name: what a cell of a heat map is; see docs/models.md.", show_default="values"
+        ),
+    ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Of a name: read weights from a pickle; tensors only, see docs."),
+    ] = False,
 ) -> None:
-    """Convert published weights into a model folder. Nothing that stands in the file is executed.
+    """Convert published weights into a model folder, which needs no hub. Nothing in a file is executed.
 
     Example: [bold]offclip convert CARZero.ckpt --tokenizer BioClinicalMPBERT --out models/carzero[/bold]
-    """
-    from offclip.cli.convert import run_convert
 
-    run_convert(checkpoint, out, tokenizer, name, text_preset, max_gib)
+    Example: [bold]offclip convert hf:org/name --out models/name[/bold]
+    """
+    from offclip.cli.convert import is_file, run_convert, run_convert_name
+
+    of_file = {"--tokenizer": tokenizer, "--name": name, "--text-preset": text_preset, "--max-gib": max_gib}
+    of_name = {"--image-size": image_size, "--local": local, "--allow-pickle": allow_pickle or None}
+    if is_file(model, of_file, of_name):
+        run_convert(
+            Path(model), out, tokenizer, name, text_preset or "carzero", 4.0 if max_gib is None else max_gib
+        )
+    else:
+        run_convert_name(model, out, image_size=image_size, local=local, allow_pickle=allow_pickle)
 
 
 @app.command()
 def verify(
     model: Annotated[
-        Path | None, typer.Argument(help="Run or model folder.", show_default="the installation itself")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help=MODEL_HELP, show_default="the installation itself"),
     ] = None,
     full: Annotated[
         bool,
@@ -268,7 +333,7 @@ def verify(
 ) -> None:
     """Check a model: files, preprocessing, and that it computes; or this installation, against known numbers.
 
-    The exit code is 0 when all checks passed, 1 when one failed, 2 when the folder holds no whole model.
+    The exit code is 0 when all checks passed, 1 when one failed, 2 when there is no whole model.
 
     Example: [bold]offclip verify runs/first[/bold]
     """

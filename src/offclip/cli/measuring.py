@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+MODEL_HELP = "Run or model folder, or another name of a model: see 'offclip models list'."
+
 ProtocolName = Annotated[
     str | None,
     typer.Option("--protocol", help="A published way to measure; see 'offclip protocols list'."),

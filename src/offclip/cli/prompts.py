@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from offclip.cli.measuring import MODEL_HELP
+
 if TYPE_CHECKING:
     from offclip.models.interface import Tokenizer
 
@@ -31,7 +33,7 @@ def lint(
         Path | None, typer.Option(help="Study table that the model was trained on: compare with its text.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Run or model folder: see what its tokenizer makes of them.")
+        str | None, typer.Option(help=f"{MODEL_HELP} What does its tokenizer make of them?")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when there is a warning.")] = False,
 ) -> None:
@@ -113,11 +115,13 @@ def _asked(prompts: Sequence[str]) -> Mapping[str, Sequence[str]] | Sequence[str
     )
 
 
-def _model(folder: Path | None) -> tuple[Tokenizer | None, bool]:
-    """The tokenizer, and whether the model was trained on filtered sentences."""
-    if folder is None:
+def _model(name: str | None) -> tuple[Tokenizer | None, bool]:
+    """The tokenizer, and whether the model was trained on filtered sentences, as far as its card says."""
+    if name is None:
         return None, False
-    from offclip.models.checkpoint import load_model, read_card
+    from offclip.models.checkpoint import read_card
+    from offclip.models.names import load_by_name, read_name
 
-    recipe = read_card(folder).get("training", {}).get("recipe", {})
-    return load_model(folder).tokenizer, bool(recipe.get("filter_sentences", False))
+    folder = read_name(name).folder
+    recipe = read_card(folder).get("training", {}).get("recipe", {}) if folder else {}
+    return load_by_name(name).tokenizer, bool(recipe.get("filter_sentences", False))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from offclip.cli.console import progress_bar
 from offclip.errors import ConfigError
@@ -43,7 +42,7 @@ def make_config(file: Path | None, options: dict[str, Any]) -> TrainConfig:
     Raises:
         ConfigError: The file is missing, no TOML, or holds an unknown or ill-typed field.
     """
-    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    defaults, types = TrainConfig().as_dict(), get_type_hints(TrainConfig)
     values: dict[str, Any] = {}
     if file is not None:
         try:
@@ -53,12 +52,17 @@ def make_config(file: Path | None, options: dict[str, Any]) -> TrainConfig:
                 f"{file}: cannot be read ({error}).", "Give a TOML file with fields of the recipe."
             ) from error
     for name, value in values.items():
-        if name not in fields:
-            raise ConfigError(f"{file}: unknown field {name!r}.", f"Known: {', '.join(fields)}.")
-        default = fields[name].default
-        wanted = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
+        if name not in defaults:
+            raise ConfigError(f"{file}: unknown field {name!r}.", f"Known: {', '.join(defaults)}.")
+        # A type, a choice of words, or one of them or None, which is said by leaving the field out.
+        choices = get_args(types[name]) or (types[name],)
+        wanted = tuple(choice if isinstance(choice, type) else type(choice) for choice in choices)
+        if float in wanted:
+            wanted = (*wanted, int)
+        if not isinstance(value, wanted) or isinstance(value, bool) != (bool in wanted):
+            words = " or ".join(kind.__name__ for kind in wanted if kind is not type(None))
             raise ConfigError(
-                f"{file}: {name} = {value!r} is of the wrong type.", f"Its default is {default!r}."
+                f"{file}: {name} = {value!r} is of the wrong type.",
+                f"It is a {words}; its default is {defaults[name]!r}.",
             )
     return TrainConfig(**(values | {name: value for name, value in options.items() if value is not None}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import typer
 from rich.markup import escape
@@ -15,15 +14,15 @@ from offclip.evaluation.verification import Check, check_installation, check_mod
 _FAILED = 1
 
 
-def run_verify(path: Path | None, *, full: bool = False) -> None:
-    """Checks a model folder, or the installation when none is given or it is asked for in full.
+def run_verify(model: str | None, *, full: bool = False) -> None:
+    """Checks a model, or the installation when none is given or it is asked for in full.
 
     Raises:
-        CheckpointError: The folder holds no whole model.
+        CheckpointError: There is no whole model of that name.
         Exit: A check failed.
     """
-    parts = [] if path is None else [(str(path), check_model(path))]
-    if path is None or full:
+    parts = [] if model is None else [(model, check_model(model))]
+    if model is None or full:
         parts.append(("this installation", check_installation(full=full)))
     done: list[Check] = []
     for title, checks in parts:

@@ -241,6 +241,7 @@ def _run(protocol: Protocol, settings: Settings, cases: Cases, validation: Cases
     return {
         "name": None,
         "model": None,
+        "weights": None,
         "scores": None,
         "labels": None,
         "data": None,

@@ -17,6 +17,7 @@ from offclip.evaluation.run import Evaluation, model_maps, write_evaluation
 from offclip.evaluation.scoring import (
     kept_parts,
     load_for_scoring,
+    measured_model,
     prompt_remarks,
     score_splits,
     scoring_identity,
@@ -40,7 +41,7 @@ def evaluate_protocol(
     """Evaluates a model on a public set as a protocol says.
 
     Args:
-        model_path: A run or model folder.
+        model_path: A run or model folder, or any other name of a model, see `offclip.load`.
         root: The folder that the publishers' tree was downloaded to.
         out: Where the results go; None writes nothing.
         settings: Their protocol says what is measured.
@@ -62,7 +63,7 @@ def evaluate_protocol(
     asked = prompts_of(protocol)
     images = images_by_split(data)
     with kept_parts(out) as keep:
-        identity = scoring_identity(model_path, scoring)
+        identity = scoring_identity(model_path, model, scoring)
         scores, unreadable = score_splits(model, images, asked.texts, keep, identity, on_progress)
         cases = protocol_cases(protocol, data, asked, scores["test"])
         validated = scores.get("validate")
@@ -76,7 +77,7 @@ def evaluate_protocol(
             None, pl.DataFrame(schema=SCHEMA), scores["test"], [*data.skipped, *unreadable], evaluated
         )
         evaluated.document["run"] |= {
-            "model": str(model_path),
+            **measured_model(model_path, model),
             "data": str(root),
             "split": protocol.split,
             "precision": scoring.precision if scoring else None,

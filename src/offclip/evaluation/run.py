@@ -30,6 +30,7 @@ from offclip.evaluation.result_page import FilmMap
 from offclip.evaluation.scoring import (
     kept_parts,
     load_for_scoring,
+    measured_model,
     prompt_remarks,
     score_splits,
     scoring_identity,
@@ -106,7 +107,7 @@ def evaluate(
     goes on after a stop.
 
     Args:
-        model_path: A run or model folder.
+        model_path: A run or model folder, or any other name of a model, see `offclip.load`.
         folder: Holds `studies.parquet` or `reports.csv`, `labels.csv`, and `boxes.csv` if there are boxes.
         out: Where the results go; None writes nothing.
         settings: How scores are measured.
@@ -137,7 +138,7 @@ def evaluate(
     texts = list(dict.fromkeys((*asked.texts, *(negation_prompts(findings) if negation else ()))))
     images = {name: data.images[name] for name in dict.fromkeys((split, "validate")) if data.images.get(name)}
     with kept_parts(out) as keep:
-        identity = scoring_identity(model_path, scoring)
+        identity = scoring_identity(model_path, model, scoring)
         scores, unreadable = score_splits(model, images, texts, keep, identity, on_progress)
         result = _measure(model, data, asked, split, scores, settings, negation, on_progress)
         result.skipped.extend((*data.skipped, *unreadable))
@@ -147,7 +148,7 @@ def evaluate(
             )
             result.evaluated.document["grounding"] = found.block()
         result.evaluated.document["run"] |= {
-            "model": str(model_path),
+            **measured_model(model_path, model),
             "data": str(folder),
             "split": split,
             "synthetic": (Path(folder) / PARAMETERS).is_file(),

@@ -16,27 +16,35 @@ from offclip.evaluation.progress import OnProgress, named
 from offclip.models.carzero.model import CarZero
 from offclip.models.carzero.precision import with_options
 from offclip.models.carzero.scoring import ScoringOptions
-from offclip.models.checkpoint import CARD, load_model, model_folder
+from offclip.models.checkpoint import CARD, model_folder
+from offclip.models.identity import about_model, state_hash
 from offclip.models.interface import ClipModel
+from offclip.models.names import load_by_name, read_name
 from offclip.zeroshot.ensemble import PromptSet
 from offclip.zeroshot.files import score_files
 from offclip.zeroshot.linter import lint_prompts
 from offclip.zeroshot.score import Scores
 
 
-def load_for_scoring(model_path: str | Path, scoring: ScoringOptions | None) -> ClipModel:
-    """Loads a model, with the options of scoring that CARZero has.
+def load_for_scoring(name: str | Path, scoring: ScoringOptions | None = None) -> ClipModel:
+    """Loads a model by its name, with the options of scoring that CARZero has.
 
     Raises:
-        ConfigError: There are options, and the model is no CARZero.
+        ConfigError: There are options, and the model is no CARZero; or the name means nothing.
         CheckpointError: The model cannot be loaded.
     """
-    model = load_model(model_path)
+    model = load_by_name(name)
     if scoring is None:
         return model
     if not isinstance(model, CarZero):
-        raise ConfigError(f"{model_path}: no CARZero, so it has no options of scoring.", "Leave them out.")
+        raise ConfigError(f"{name}: no CARZero, so it has no options of scoring.", "Leave them out.")
     return with_options(model, scoring)
+
+
+def measured_model(name: str | Path, model: ClipModel) -> dict[str, Any]:
+    """What results say of a model: `model`, the folder or the name, and `weights`, see `about_model`."""
+    folder = read_name(name).folder
+    return {"model": str(folder or name), "weights": about_model(model, str(name), folder)}
 
 
 def score_splits(
@@ -56,10 +64,17 @@ def score_splits(
     return scores, skipped
 
 
-def scoring_identity(model_path: str | Path, scoring: ScoringOptions | None) -> str:
-    """What scores depend on beside prompts and files; the card holds the hash of the weights."""
-    card = (model_folder(model_path) / CARD).read_bytes()
-    return hashlib.sha256(card).hexdigest() + (scoring.precision if scoring else "")
+def scoring_identity(name: str | Path, model: ClipModel, scoring: ScoringOptions | None) -> str:
+    """What scores depend on beside prompts and files.
+
+    The card of a folder holds the hashes of weights and tokenizer; another library's model is hashed here.
+    """
+    folder = read_name(name).folder
+    if folder is not None:
+        known = (model_folder(folder) / CARD).read_bytes()
+    else:
+        known = f"{name} {state_hash(model)} {model.preprocess} {model.tokenizer.to_json()}".encode()
+    return hashlib.sha256(known).hexdigest() + (scoring.precision if scoring else "")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from offclip.errors import InputError
 from offclip.models.heads import CrossAttentionHead
 from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
 
@@ -24,14 +25,18 @@ def grad_cam(model: ClipModel, layer: nn.Module, pixels: Tensor, text: TextFeatu
 
     Args:
         model: In evaluation mode.
-        layer: A layer of the image tower, called once an image: a convolution with output (B, C, rows,
-            columns), or a block of a transformer with output (B, 1 + P, C), whose first token is not on the
-            grid. Without an effect of its patches on the logit the map is zero.
-        pixels: (B, 1, S, S) normalised.
+        layer: A layer of the image tower, called once an image, or again with the same input: a convolution
+            with output (B, C, rows, columns), or a block of a transformer with output (B, N, C), whose last
+            tokens are the cells of the image features; the output may be the first item of a tuple. Without
+            an effect of its cells on the logit the map is zero.
+        pixels: (B, 1 or 3, S, S) normalised.
         text: T sentences.
 
     Returns:
-        (B, T, rows, columns) float32, not negative, without a gradient.
+        (B, T, rows, columns) float32 on the grid of the layer, not negative, without a gradient.
+
+    Raises:
+        InputError: The layer's output is neither.
 
     Source:
         Selvaraju et al., Grad-CAM: Visual explanations from deep networks via gradient-based localization,
@@ -81,15 +86,18 @@ def attention_gradient(head: CrossAttentionHead, image: ImageFeatures, text: Tex
 def _cam(model: ClipModel, layer: nn.Module, pixels: Tensor, texts: Sequence[TextFeatures]) -> Tensor:
     with torch.no_grad(), _graph_from(layer) as found:
         image = model.encode_image(pixels)
-    channels, maps = _on_grid(found[0].detach()), []
+    if not found:
+        raise InputError(f"{type(layer).__name__} took no part in encoding the image.", "Name another layer.")
+    (channels, grid), maps = _on_grid(found[0].detach(), image.grid), []
     for text in texts:
         with torch.enable_grad():
             # An image's logit depends on no other image: the gradient of the sum is that of each.
             total = model.similarity(image, text).sum()
-        (gradient,) = torch.autograd.grad(total, found[0], retain_graph=True, materialize_grads=True)
-        weights = _on_grid(gradient).mean(dim=1)  # B C
+        # A tower may call its last block a second time, for the cells alone: then one of these is zero.
+        gradients = torch.autograd.grad(total, found, retain_graph=True, materialize_grads=True)
+        weights = _on_grid(sum(gradients, torch.zeros_like(found[0])), image.grid)[0].mean(dim=1)  # B C
         maps.append(torch.einsum("bpc,bc->bp", channels, weights).relu().float())
-    return torch.stack(maps, dim=1).unflatten(-1, image.grid)
+    return torch.stack(maps, dim=1).unflatten(-1, grid)
 
 
 @contextmanager
@@ -97,11 +105,13 @@ def _graph_from(layer: nn.Module) -> Iterator[list[Tensor]]:
     """Within it a graph begins at the layer's output; what comes before the layer leaves none."""
     found: list[Tensor] = []
 
-    def begin(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    def begin(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> object:
         del module, inputs
-        found.append(output.detach().requires_grad_())
+        first, *rest = output if isinstance(output, tuple) else (output,)
+        leaf = first.detach().requires_grad_()
+        found.append(leaf)
         torch.set_grad_enabled(True)  # until the caller's own context ends
-        return found[0]
+        return (leaf, *rest) if isinstance(output, tuple) else leaf
 
     handle = layer.register_forward_hook(begin)
     try:
@@ -110,9 +120,20 @@ def _graph_from(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _on_grid(output: Tensor) -> Tensor:
-    """(B, C, rows, columns) or (B, 1 + P, C) -> (B, P, C)."""
-    return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output[:, 1:]
+def _on_grid(output: Tensor, grid: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """The cells of a layer (B, P, C), and their grid.
+
+    Of tokens (B, N, C) the last `grid` are the cells, whatever stands before them.
+    """
+    if output.ndim == 4:
+        return output.flatten(2).transpose(1, 2), (output.shape[2], output.shape[3])  # B C h w -> B P C
+    cells = grid[0] * grid[1]
+    if output.ndim != 3 or output.shape[1] < cells:
+        raise InputError(
+            f"A layer with output {tuple(output.shape)} has no cells for a grid of {grid[0]} x {grid[1]}.",
+            "Name a layer with output (images, channels, rows, columns) or (images, tokens, channels).",
+        )
+    return output[:, -cells:], grid
 
 
 def _one(text: TextFeatures, row: int) -> TextFeatures:

@@ -1,14 +1,16 @@
 """Heat maps of chosen images for chosen prompts: one interface for every kind of model and of map.
 
-- `similarity`: what each cell adds to the cosine, of models that compare vectors.
+- `similarity`: how well each cell fits the sentence, of models that compare vectors; where the pooled
+  vector is the mean of the cells, what each adds to the cosine.
 - `attention`: where the sentence looked, of models with cross-attention; CARZero's own map.
 - `gradient-attention`: where looking raised the logit, of models with cross-attention.
-- `grad-cam`: where the last feature map of the image tower raised the logit, of every model of ours.
+- `grad-cam`: where a late feature map of the image tower raised the logit, of models that name it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,18 +21,17 @@ from offclip.errors import ConfigError, InputError
 from offclip.grounding.gradients import attention_gradient, grad_cam
 from offclip.models.carzero.heat_maps import gradient_attention
 from offclip.models.carzero.model import CarZero
-from offclip.models.dual_encoder import DualEncoder
 from offclip.models.heads import CrossAttentionHead
 from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
 
-# From normalised pixels (B, 1, S, S) and T texts to (B, T, rows, columns).
+# From normalised pixels (B, C, S, S) and T texts to (B, T, rows, columns).
 Maps = Callable[[Tensor, TextFeatures], Tensor]
 
 
 def map_methods(model: ClipModel) -> Mapping[str, Maps]:
     """The kinds of heat map that a model has, the one it is known for first.
 
-    Each takes normalised pixels (B, 1, S, S) and T texts, and gives (B, T, rows, columns). All of them may be
+    Each takes normalised pixels (B, C, S, S) and T texts, and gives (B, T, rows, columns). All of them may be
     called in `torch.inference_mode`; those that need gradients see to it themselves.
 
     Example:
@@ -42,24 +43,22 @@ def map_methods(model: ClipModel) -> Mapping[str, Maps]:
     def on_features(compute: Callable[[ImageFeatures, TextFeatures], Tensor]) -> Maps:
         return lambda pixels, text: compute(model.encode_image(pixels), text)
 
+    weighted = _weighted_attention(model)
+    methods = {"attention" if weighted else "similarity": on_features(model.heat_map)}
+    if weighted:
+        methods["gradient-attention"] = on_features(weighted)
+    layer = model.cam_layer
+    if layer is not None:
+        methods["grad-cam"] = lambda pixels, text: grad_cam(model, layer, pixels, text)
+    return methods
+
+
+def _weighted_attention(model: ClipModel) -> Callable[[ImageFeatures, TextFeatures], Tensor] | None:
+    """The attention of a model weighted by its gradient; None for a model whose sentences do not look."""
     if isinstance(model, CarZero):
-        last = model.image_tower.blocks[-1]
-        return {
-            "attention": on_features(model.heat_map),
-            "gradient-attention": on_features(lambda image, text: gradient_attention(model, image, text)),
-            "grad-cam": lambda pixels, text: grad_cam(model, last, pixels, text),
-        }
-    if not isinstance(model, DualEncoder):
-        return {"similarity": on_features(model.heat_map)}
-    features = model.image_tower.blocks
-    by_gradient: dict[str, Maps] = {"grad-cam": lambda pixels, text: grad_cam(model, features, pixels, text)}
-    head = model.head
-    if not isinstance(head, CrossAttentionHead):
-        return {"similarity": on_features(model.heat_map)} | by_gradient
-    return {
-        "attention": on_features(model.heat_map),
-        "gradient-attention": on_features(lambda image, text: attention_gradient(head, image, text)),
-    } | by_gradient
+        return partial(gradient_attention, model)
+    head = getattr(model, "head", None)
+    return partial(attention_gradient, head) if isinstance(head, CrossAttentionHead) else None
 
 
 def map_method(model: ClipModel, method: str | None = None) -> Maps:
@@ -133,7 +132,8 @@ def maps_of_image(
         aspect: Height of a pixel divided by its width.
 
     Returns:
-        (T, H, W) float32. Pixels that the model was not shown are NaN: CARZero cuts a border off.
+        (T, H, W) float32. Pixels that the model was not shown are NaN: CARZero cuts a border off, and CLIP
+        all that is outside of the middle square.
 
     Raises:
         ConfigError: The model has no such map.

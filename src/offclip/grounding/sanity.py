@@ -19,6 +19,7 @@ from offclip.errors import InputError
 from offclip.models.interface import ClipModel
 
 DEPENDS_BELOW, SAME_FROM = 0.5, 0.8
+_TOWER, _PROJECTION = "image_tower", ".proj"
 DEPENDS, PARTLY, INDEPENDENT = "depends on the model", "depends in part", "does not depend on the model"
 
 
@@ -38,7 +39,8 @@ class Likeness:
 def stages(model: ClipModel) -> list[tuple[str, list[Tensor]]]:
     """The weights of a model in the order in which they are thrown away, from the logit to the pixels.
 
-    First what stands outside of the image tower, then the parts of the tower from its end to its beginning.
+    First what stands outside of the image tower, then the parts of the tower from its end to its beginning,
+    in the order in which the tower names them. A numbered block is one part, and so is what holds none.
 
     Example:
         >>> from offclip.models import DualEncoder, DualEncoderConfig, TextTokenizer
@@ -46,17 +48,35 @@ def stages(model: ClipModel) -> list[tuple[str, list[Tensor]]]:
         >>> [name for name, _ in stages(model)][:3]
         ['head', 'text_tower', 'image_tower.attend']
     """
+    names = [name for name, _ in model.named_parameters() if name.startswith(f"{_TOWER}.")]
+    holders = {prefix for name in names for prefix in _before_numbers(name)}
     grouped: dict[str, list[Tensor]] = {}
     for name, weights in model.named_parameters():
-        parts = name.split(".")
-        if parts[0] != "image_tower":
-            key = parts[0]
-        else:
-            key = ".".join(parts[: 3 if len(parts) > 2 and parts[2].isdigit() else 2])
+        key = _part(name, holders) if name.startswith(f"{_TOWER}.") else name.partition(".")[0]
         grouped.setdefault(key, []).append(weights)
     in_order = list(reversed(grouped.items()))
-    # A stable sort: within the tower and outside of it the order stays.
-    return sorted(in_order, key=lambda stage: stage[0].startswith("image_tower"))
+    # A stable sort: within the tower and outside of it the order stays. Only the projection of CLIP's towers,
+    # a tensor of its own, is named before what it follows.
+    return sorted(
+        in_order, key=lambda stage: (stage[0].startswith(_TOWER), not stage[0].endswith(_PROJECTION))
+    )
+
+
+def _before_numbers(name: str) -> list[str]:
+    """All beginnings of a dotted name that a number comes after."""
+    parts = name.split(".")
+    return [
+        ".".join(parts[:end]) for end in range(1, len(parts)) if any(part.isdigit() for part in parts[end:])
+    ]
+
+
+def _part(name: str, holders: set[str]) -> str:
+    """The shortest beginning of a name, below the tower, that holds no numbered blocks or is one."""
+    parts = name.split(".")
+    for end in range(2, len(parts)):
+        if parts[end - 1].isdigit() or ".".join(parts[:end]) not in holders:
+            return ".".join(parts[:end])
+    return name
 
 
 @torch.no_grad()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from offclip.errors import InputError
+
+CropRounding = Literal["even", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,12 @@ class Letterbox:
             >>> tall_pixels.inner_height, tall_pixels.inner_width, tall_pixels.pad_left
             (64, 32, 16)
         """
-        if min(height, width, size) < 1:
-            raise InputError(f"Image {height} x {width}, square {size}.", "Sizes must be at least one pixel.")
-        if not 0.001 <= aspect <= 1000:
-            raise InputError(f"Pixel aspect {aspect}.", "Give the height of a pixel divided by its width.")
+        _check(height, width, size, aspect)
         true_height = height * aspect
-        scale = size / max(true_height, width)
-        inner_height = min(size, max(1, round(true_height * scale)))
-        inner_width = min(size, max(1, round(width * scale)))
+        # In the order of operations of open_clip and timm, because half a pixel turns on the last bit.
+        ratio = max(true_height, width) / size
+        inner_height = min(size, max(1, round(true_height / ratio)))
+        inner_width = min(size, max(1, round(width / ratio)))
         return cls(
             height,
             width,
@@ -102,6 +103,70 @@ class Letterbox:
             (size - inner_height) // 2,
             (size - inner_width) // 2,
         )
+
+    @classmethod
+    def crop(
+        cls,
+        height: int,
+        width: int,
+        resized: int,
+        size: int,
+        aspect: float = 1.0,
+        rounding: CropRounding = "even",
+    ) -> Letterbox:
+        """As CLIP does it: the shorter side becomes `resized`, and the middle square is cut out.
+
+        The longer side becomes `int(resized * long / short)`, as in torchvision and transformers.
+
+        Args:
+            height: Rows of the image.
+            width: Columns of the image.
+            resized: Shorter side after resizing, `size` or more.
+            size: Side of the square.
+            aspect: Height of a pixel divided by its width; the square shows true proportions.
+            rounding: Where half a pixel goes: `"even"` to the even number (torchvision, open_clip, timm),
+                `"down"` towards the top and left (transformers).
+
+        Raises:
+            InputError: A size is below one pixel, or the aspect is not between 0.001 and 1000.
+
+        Example:
+            >>> film = Letterbox.crop(height=300, width=200, resized=256, size=224)
+            >>> film.inner_height, film.inner_width, film.pad_top, film.pad_left
+            (384, 256, -80, -16)
+            >>> film.visible
+            Rectangle(x=12.5, y=62.5, width=175.0, height=175.0)
+        """
+        _check(height, width, size, aspect, resized)
+        true_height = height * aspect
+        long = int(resized * max(true_height, width) / min(true_height, width))
+        inner_height, inner_width = (long, resized) if true_height >= width else (resized, long)
+        pads = _cut(inner_height, size, rounding), _cut(inner_width, size, rounding)
+        return cls(height, width, size, inner_height, inner_width, *pads)
+
+    @classmethod
+    def squash(
+        cls, height: int, width: int, resized: int, size: int, rounding: CropRounding = "even"
+    ) -> Letterbox:
+        """As SigLIP does it: both sides become `resized`, whatever the proportions; the middle is cut out.
+
+        Args:
+            height: Rows of the image.
+            width: Columns of the image.
+            resized: Both sides after resizing, `size` or more.
+            size: Side of the square.
+            rounding: As in `crop`.
+
+        Raises:
+            InputError: A size is below one pixel.
+
+        Example:
+            >>> Letterbox.squash(height=300, width=200, resized=224, size=224).to_square(x=100, y=75)
+            (112.0, 56.0)
+        """
+        _check(height, width, size, 1.0, resized)
+        pad = _cut(resized, size, rounding)
+        return cls(height, width, size, resized, resized, pad, pad)
 
     @classmethod
     def carzero(cls, height: int, width: int, resized: int = 256, size: int = 224) -> Letterbox:
@@ -121,8 +186,7 @@ class Letterbox:
             >>> film.visible
             Rectangle(x=0, y=187.5, width=2500, height=2625.0)
         """
-        if min(height, width, size) < 1 or resized < size:
-            raise InputError(f"Image {height} x {width}, square {size}.", "Sizes must be at least one pixel.")
+        _check(height, width, size, 1.0, resized)
         # In this order of operations, because the truncation turns on the last bit.
         share = resized / float(max(height, width))
         short = max(1, int(float(min(height, width)) * share))
@@ -192,10 +256,28 @@ class Letterbox:
         return image
 
 
+def _check(height: int, width: int, size: int, aspect: float, resized: int | None = None) -> None:
+    if min(height, width, size) < 1:
+        raise InputError(f"Image {height} x {width}, square {size}.", "Sizes must be at least one pixel.")
+    if resized is not None and resized < size:
+        raise InputError(
+            f"Image {height} x {width}, resized to {resized}, square {size}.", "Resize to the square or more."
+        )
+    if not 0.001 <= aspect <= 1000:
+        raise InputError(f"Pixel aspect {aspect}.", "Give the height of a pixel divided by its width.")
+
+
+def _cut(inner: int, size: int, rounding: CropRounding) -> int:
+    """The padding, negative, of a square that is cut out of the middle."""
+    spare = inner - size
+    return -(spare // 2) if rounding == "down" else -round(spare / 2)
+
+
 def _weights(length: int, inner: int, pad: int, size: int, cells: int) -> np.ndarray:
     """(length, cells) float32: how much each cell counts for each original pixel along one axis.
 
-    A row of zeros belongs to a pixel whose centre lies outside the square.
+    A row of zeros belongs to a pixel whose centre lies outside the square. Where the square shows less than a
+    pixel and no centre, it belongs to a pixel that lies outside as a whole.
     """
     pixels = np.arange(length + 1)
     edges = (pixels * (inner / length) + pad) * (cells / size)  # of the pixels, in cells
@@ -209,5 +291,7 @@ def _weights(length: int, inner: int, pad: int, size: int, cells: int) -> np.nda
         overlap = np.minimum(edges[1:, None], index + 1) - np.maximum(edges[:-1, None], index)
         weights = overlap.clip(0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    weights[(centres < 0) | (centres > cells)] = 0
+    outside = (centres < 0) | (centres > cells)
+    if not outside.all():
+        weights[outside] = 0
     return weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Losses of a logit matrix and normal flags. Needs torch and nothing else.
+"""Losses of a logit matrix, or of features, and normal flags. Needs torch and nothing else.
 
 Example:
     >>> import torch
@@ -7,6 +7,8 @@ Example:
     >>> OffClipLoss()(logits, normal=torch.tensor([True, True, False, False])).backward()
 """
 
+from offclip.losses.contrastive import ContrastiveLoss, Gather
+from offclip.losses.features import feature_logits
 from offclip.losses.info_nce import abnormal_infonce_loss, info_nce_loss, multi_positive_loss
 from offclip.losses.matrices import averaged, carzero_loss, symmetrised
 from offclip.losses.modules import (
@@ -23,6 +25,8 @@ from offclip.losses.targets import contrasted_cells, identical_cells, known_cell
 
 __all__ = [
     "AbnormalInfoNceLoss",
+    "ContrastiveLoss",
+    "Gather",
     "InfoNceLoss",
     "MultiPositiveLoss",
     "OffClipLoss",
@@ -34,6 +38,7 @@ __all__ = [
     "averaged",
     "carzero_loss",
     "contrasted_cells",
+    "feature_logits",
     "identical_cells",
     "info_nce_loss",
     "known_cells",

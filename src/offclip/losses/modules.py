@@ -1,12 +1,13 @@
 """The losses as modules with one interface, so that a training loop can swap them.
 
-Every module is called as `loss(logits, normal, uncertain=None, identical=None)` and returns a scalar. They
-hold options and no parameters: scale and bias belong to the model that makes the logits.
+Every module is called as `loss(logits, normal, uncertain=None, identical=None)`, or as open_clip calls its
+losses, with features (see `ContrastiveLoss`).
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from offclip.losses.checks import check_finite, check_weight
+from offclip.losses.contrastive import ContrastiveLoss, Gather
 from offclip.losses.info_nce import abnormal_infonce_loss, info_nce_loss, multi_positive_loss
 from offclip.losses.off_clip import (
     ABNORMAL_WEIGHT,
@@ -23,8 +24,10 @@ from offclip.losses.sigmoid import (
 )
 
 
-class InfoNceLoss(nn.Module):
-    """`info_nce_loss` as a module. The labels are ignored.
+class InfoNceLoss(ContrastiveLoss):
+    """`info_nce_loss` as a module; of features, what `open_clip.ClipLoss` computes.
+
+    The labels are ignored.
 
     Example:
         >>> import torch
@@ -32,19 +35,23 @@ class InfoNceLoss(nn.Module):
         0.6931
     """
 
-    def forward(
+    needs_labels = False
+
+    def parts(
         self,
         logits: Tensor,
         normal: Tensor | None = None,
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N), a scalar."""
-        return info_nce_loss(logits, identical=identical)
+    ) -> dict[str, Tensor]:
+        """The loss of logits (N, N), by the name that open_clip gives it."""
+        return {"contrastive_loss": info_nce_loss(logits, identical=identical)}
 
 
-class SigLipLoss(nn.Module):
-    """`siglip_loss` as a module. The labels are ignored.
+class SigLipLoss(ContrastiveLoss):
+    """`siglip_loss` as a module; of features, what `open_clip.loss.SigLipLoss` computes.
+
+    The labels are ignored.
 
     Example:
         >>> import torch
@@ -52,23 +59,26 @@ class SigLipLoss(nn.Module):
         1.3863
     """
 
-    def forward(
+    needs_labels = False
+
+    def parts(
         self,
         logits: Tensor,
         normal: Tensor | None = None,
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N), a scalar."""
-        return siglip_loss(logits, identical=identical)
+    ) -> dict[str, Tensor]:
+        """The loss of logits (N, N), by the name that open_clip gives it."""
+        return {"contrastive_loss": siglip_loss(logits, identical=identical)}
 
 
-class OffDiagonalLoss(nn.Module):
+class OffDiagonalLoss(ContrastiveLoss):
     """`off_diagonal_loss` as a module.
 
     Args:
         weighting: What the cells weigh: "blocks", "balanced", "mean" or "sum".
         bias: Added to the logits.
+        gather: See `ContrastiveLoss`.
 
     Raises:
         InputError: The weighting is unknown or the bias not finite.
@@ -78,31 +88,41 @@ class OffDiagonalLoss(nn.Module):
         OffDiagonalLoss(weighting='blocks', bias=0.0)
     """
 
-    def __init__(self, weighting: Weighting = "blocks", bias: float = OFF_DIAGONAL_BIAS) -> None:
-        super().__init__()
+    options = ("weighting", "bias")
+
+    def __init__(
+        self,
+        weighting: Weighting = "blocks",
+        bias: float = OFF_DIAGONAL_BIAS,
+        *,
+        gather: Gather | None = None,
+    ) -> None:
+        super().__init__(gather=gather)
         check_weighting(weighting)
         check_finite("bias", bias)
         self.weighting: Weighting = weighting
         self.bias = bias
 
-    def forward(
+    def parts(
         self,
         logits: Tensor,
         normal: Tensor,
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N) with flags (N,), a scalar."""
-        return off_diagonal_loss(
-            logits, normal, uncertain=uncertain, identical=identical, weighting=self.weighting, bias=self.bias
+    ) -> dict[str, Tensor]:
+        """The loss of logits (N, N) with flags (N,)."""
+        loss = off_diagonal_loss(
+            logits,
+            normal,
+            uncertain=uncertain,
+            identical=identical,
+            weighting=self.weighting,
+            bias=self.bias,
         )
-
-    def extra_repr(self) -> str:
-        """The options, as the constructor takes them."""
-        return f"weighting={self.weighting!r}, bias={self.bias}"
+        return {"off_diagonal_loss": loss}
 
 
-class AbnormalInfoNceLoss(nn.Module):
+class AbnormalInfoNceLoss(ContrastiveLoss):
     """`abnormal_infonce_loss` as a module.
 
     Example:
@@ -111,18 +131,19 @@ class AbnormalInfoNceLoss(nn.Module):
         0.6931
     """
 
-    def forward(
+    def parts(
         self,
         logits: Tensor,
         normal: Tensor,
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N) with flags (N,), a scalar."""
-        return abnormal_infonce_loss(logits, normal, uncertain=uncertain, identical=identical)
+    ) -> dict[str, Tensor]:
+        """The loss of logits (N, N) with flags (N,)."""
+        loss = abnormal_infonce_loss(logits, normal, uncertain=uncertain, identical=identical)
+        return {"abnormal_infonce_loss": loss}
 
 
-class MultiPositiveLoss(nn.Module):
+class MultiPositiveLoss(ContrastiveLoss):
     """`multi_positive_loss` as a module.
 
     Example:
@@ -131,25 +152,28 @@ class MultiPositiveLoss(nn.Module):
         1.0986
     """
 
-    def forward(
+    def parts(
         self,
         logits: Tensor,
         normal: Tensor,
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N) with flags (N,), a scalar."""
-        return multi_positive_loss(logits, normal, uncertain=uncertain, identical=identical)
+    ) -> dict[str, Tensor]:
+        """The loss of logits (N, N) with flags (N,)."""
+        loss = multi_positive_loss(logits, normal, uncertain=uncertain, identical=identical)
+        return {"multi_positive_loss": loss}
 
 
-class OffClipLoss(nn.Module):
-    """`off_clip_loss` as a module.
+class OffClipLoss(ContrastiveLoss):
+    """`off_clip_loss` as a module, and a drop-in for `open_clip.ClipLoss` that wants `normal=` besides.
 
     Args:
         off_diagonal_weight: Weight of the off-diagonal term, at least 0.
         abnormal_weight: Weight of InfoNCE among the abnormal pairs, at least 0.
-        off_diagonal_bias: Added to the logits inside the off-diagonal term only.
+        off_diagonal_bias: Added to the logits inside the off-diagonal term only; 0 for a model that has a
+            `logit_bias` of its own.
         weighting: What the cells of the off-diagonal term weigh: "blocks", "balanced", "mean" or "sum".
+        gather: See `ContrastiveLoss`.
 
     Raises:
         InputError: A weight is negative, the bias not finite, or the weighting unknown.
@@ -164,14 +188,18 @@ class OffClipLoss(nn.Module):
         True
     """
 
+    options = ("off_diagonal_weight", "abnormal_weight", "off_diagonal_bias", "weighting")
+
     def __init__(
         self,
         off_diagonal_weight: float = OFF_DIAGONAL_WEIGHT,
         abnormal_weight: float = ABNORMAL_WEIGHT,
         off_diagonal_bias: float = OFF_DIAGONAL_BIAS,
         weighting: Weighting = "blocks",
+        *,
+        gather: Gather | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(gather=gather)
         check_weight("off_diagonal_weight", off_diagonal_weight)
         check_weight("abnormal_weight", abnormal_weight)
         check_finite("off_diagonal_bias", off_diagonal_bias)
@@ -181,16 +209,6 @@ class OffClipLoss(nn.Module):
         self.off_diagonal_bias = off_diagonal_bias
         self.weighting: Weighting = weighting
 
-    def forward(
-        self,
-        logits: Tensor,
-        normal: Tensor,
-        uncertain: Tensor | None = None,
-        identical: Tensor | None = None,
-    ) -> Tensor:
-        """The loss of logits (N, N) with flags (N,), a scalar."""
-        return self.terms(logits, normal, uncertain, identical).total
-
     def terms(
         self,
         logits: Tensor,
@@ -198,7 +216,7 @@ class OffClipLoss(nn.Module):
         uncertain: Tensor | None = None,
         identical: Tensor | None = None,
     ) -> OffClipTerms:
-        """The loss with its two terms, for a loop that logs them."""
+        """The loss of logits (N, N) with its two terms, before their weights."""
         return off_clip_terms(
             logits,
             normal,
@@ -210,9 +228,16 @@ class OffClipLoss(nn.Module):
             weighting=self.weighting,
         )
 
-    def extra_repr(self) -> str:
-        """The options, as the constructor takes them."""
-        return (
-            f"off_diagonal_weight={self.off_diagonal_weight}, abnormal_weight={self.abnormal_weight}, "
-            f"off_diagonal_bias={self.off_diagonal_bias}, weighting={self.weighting!r}"
-        )
+    def parts(
+        self,
+        logits: Tensor,
+        normal: Tensor,
+        uncertain: Tensor | None = None,
+        identical: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The two terms of logits (N, N) with flags (N,), with their weights."""
+        terms = self.terms(logits, normal, uncertain, identical)
+        return {
+            "off_diagonal_loss": self.off_diagonal_weight * terms.off_diagonal,
+            "abnormal_infonce_loss": self.abnormal_weight * terms.abnormal,
+        }

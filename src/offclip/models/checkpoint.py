@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def save_model(
     folder: str | Path,
     training: dict[str, Any] | None = None,
     *,
-    licence: str = NO_LICENCE,
+    licence: str | None = None,
     source: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes a model folder; the card is written last, so a folder without one is no model.
@@ -43,18 +44,25 @@ def save_model(
         model: The model.
         folder: Where to; made if missing.
         training: What the card says about the training: recipe, data, results.
-        licence: What the card says about the licence of the weights.
+        licence: What the card says about the licence of the weights; None for what the model itself says.
         source: Where converted weights come from.
 
     Returns:
         The card.
 
     Raises:
-        CheckpointError: The disk is full or the folder not writable.
+        CheckpointError: The disk is full or the folder not writable, or the model is of no kind that a folder
+            can hold.
     """
     folder = Path(folder)
     kind = kind_of(model)
-    content = {WEIGHTS: _weights(model)}
+    if not kind:
+        raise CheckpointError(
+            f"{type(model).__name__} is a model of another package, which no folder of ours can hold.",
+            "Save it with that package.",
+        )
+    content = {}
+    content[WEIGHTS], shared = _weights(model)
     if not isinstance(model.tokenizer, NoTokenizer):
         content[TOKENIZER] = model.tokenizer.to_json().encode()
     card = {
@@ -66,10 +74,11 @@ def save_model(
         "max_tokens": model.tokenizer.max_tokens,
         **KINDS[kind].fields(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "licence": licence,
+        "licence": licence or getattr(model, "licence", "") or NO_LICENCE,
         "intended_use": INTENDED_USE,
         "training": training or {},
         **({"source": source} if source else {}),
+        **({"shared": shared} if shared else {}),
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in content.items()},
     }
     content[CARD] = (json.dumps(card, indent=2) + "\n").encode()
@@ -146,19 +155,22 @@ def load_model(path: str | Path) -> ClipModel:
         if "preprocess" in card:  # the first cards had none
             model.preprocess = _preprocess(card["preprocess"], model.preprocess)
         state = load_file(folder / WEIGHTS)
+        shared = {name: str(first) for name, first in dict(card.get("shared", {})).items()}
+        state |= {name: state[first] for name, first in shared.items()}
+    except ConfigError as error:
+        if isinstance(error.__cause__, ImportError | OSError | RuntimeError):
+            raise  # the model is sound, and a library that it needs is not installed
+        raise _no_model(folder, error) from error
     except (
         KeyError,
         TypeError,
         AttributeError,
         ValueError,
         SafetensorError,
-        ConfigError,
         InputError,
         RuntimeError,  # torch's word for sizes that no tensor can have
     ) as error:
-        raise CheckpointError(
-            f"{folder}: the card does not describe a model ({error}).", "Copy it again."
-        ) from error
+        raise _no_model(folder, error) from error
     if isinstance(model.tokenizer, NoTokenizer):
         model.tokenizer.place = f"{folder}: this model"
     expected = model.state_dict()
@@ -166,16 +178,47 @@ def load_model(path: str | Path) -> ClipModel:
     if wrong:
         raise CheckpointError(
             f"{folder}: {len(wrong)} tensors do not fit the card, such as {wrong[0]}.",
-            "Use the card of these weights.",
+            "Use the card of these weights." + _made_with(card),
         )
     model.load_state_dict({n: _laid_out(state[n], expected[n]) for n in expected}, assign=True)
+    _tie(model, shared)
     return model.eval()
 
 
-def _weights(model: ClipModel) -> bytes:
-    return dump_safetensors(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    )
+def _no_model(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{folder}: the card does not describe a model ({error}).", "Copy it again.")
+
+
+def _made_with(card: Mapping[str, Any]) -> str:
+    libraries = card.get("libraries")
+    if not isinstance(libraries, dict) or not libraries:
+        return ""
+    made = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    return f" They were saved beside {made}: another version may name its tensors otherwise."
+
+
+def _weights(model: ClipModel) -> tuple[bytes, dict[str, str]]:
+    """The file; and for each tensor that is another one under a second name, that one's name."""
+    tensors: dict[str, Tensor] = {}
+    at: dict[object, str] = {}
+    shared: dict[str, str] = {}
+    for name, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) if tensor.numel() else name
+        first = at.setdefault(place, name)
+        if first == name:
+            tensors[name] = tensor.detach().cpu().contiguous()
+        else:
+            shared[name] = first
+    return dump_safetensors(tensors), shared
+
+
+def _tie(model: ClipModel, shared: Mapping[str, str]) -> None:
+    """Makes parameters one again that were one when the model was saved: they learn together."""
+    own = dict(model.named_parameters(remove_duplicate=False))
+    for name, first in shared.items():
+        if name in own and first in own:
+            module, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(module), attribute, own[first])
 
 
 def _preprocess(fields: dict[str, Any], own: Preprocess) -> Preprocess:

@@ -91,10 +91,12 @@ class ClipModel(nn.Module, ABC):
     Attributes:
         preprocess: From file pixels to the tensor that `encode_image` takes; travels with the weights.
         tokenizer: From text to the ids that `encode_text` takes; travels with the weights.
+        untrained: What in it is random, for a warning; empty when all of it was trained.
     """
 
     preprocess: Preprocess
     tokenizer: Tokenizer
+    untrained: str = ""
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> ImageFeatures:

@@ -49,12 +49,13 @@ class TrainingData:
 def load_training_data(
     studies_path: str | Path,
     config: TrainConfig,
+    preprocess: Preprocess,
     run: RunFolder,
     on_image: Callable[[int, int], None] | None = None,
 ) -> TrainingData:
     """Reads the table, decodes the frontal images of train and validate, and makes the pairs.
 
-    What cannot be read is listed in the run's skipped.csv.
+    What cannot be read is listed in the run's skipped.csv. The pixels are made as the model wants them.
 
     Raises:
         DataError: The table is broken, or the train split is empty or holds one label only.
@@ -72,9 +73,7 @@ def load_training_data(
         if not frontal:
             reason = "the study has no frontal image"
             lateral_only.append(Skipped(str(studies_path), 0, study["study_id"], reason))
-    store, skipped = load_pixels(
-        images, Preprocess(config.image_size), spill=run.path / "pixels.npy", on_progress=on_image
-    )
+    store, skipped = load_pixels(images, preprocess, spill=run.path / "pixels.npy", on_progress=on_image)
     write_skipped(run.skipped, lateral_only + skipped)
     train_pairs = make_pairs(splits["train"], store, filter_sentences=config.filter_sentences)
     normal, abnormal = (

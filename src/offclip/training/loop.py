@@ -6,10 +6,11 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +20,21 @@ from offclip.data.sampling import Batch, EpochSampler, Pairs
 from offclip.errors import ConfigError, DataError
 from offclip.losses import averaged, identical_cells
 from offclip.models.checkpoint import load_model, save_model
-from offclip.models.interface import ClipModel
-from offclip.models.registry import architecture, build_model
-from offclip.models.tokenizer import TextTokenizer
-from offclip.training.augment import augment, make_augmentation
+from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures
+from offclip.training.averaging import running_mean
+from offclip.training.centre import SIGMOID_OBJECTIVES, centre_logits
 from offclip.training.config import TrainConfig
 from offclip.training.data import TrainingData, load_training_data
+from offclip.training.features import Features, pair_logits
+from offclip.training.gradient_cache import backward, refuse_batch_norm
+from offclip.training.lora import adapters_in_use, merge_lora
 from offclip.training.objectives import make_loss
+from offclip.training.optimizer import learning_rate, make_optimizer, set_rate
+from offclip.training.precision import Precision
 from offclip.training.saving import saving
-from offclip.training.state import Progress, RunFolder, fingerprint_of
+from offclip.training.start import starting_point
+from offclip.training.state import Progress, RunFolder, Stateful, fingerprint_of
+from offclip.training.tuning import tune
 from offclip.version import __version__
 
 log = logging.getLogger(__name__)
@@ -78,48 +85,59 @@ def train(
         ConfigError: The model is unknown, or the loss stopped being a number.
         CheckpointError: The folder holds another run, or the disk is full.
     """
-    geometry = architecture(config.model, config.image_size)
+    start_from = starting_point(config)
+    config = start_from.resolve(config)
     run = RunFolder(out)
-    run.open(config.as_dict(), fingerprint_of_table(studies_path))
+    run.open(config.as_dict(), fingerprint_of_table(studies_path), start_from.fingerprint)
     if run.finished:
         log.info("%s is finished; nothing to train.", run.path)
         return load_model(run.model)
-    data = load_training_data(studies_path, config, run, on_image)
+    data = load_training_data(studies_path, config, start_from.preprocess, run, on_image)
     run.write_json("environment.json", environment(data))
 
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    mixed = config.precision == "bf16" or (config.precision == "auto" and multiplies_bf16(device))
-    model = build_model(geometry, TextTokenizer.fit(data.train.texts)).to(device)
-    loss_of, optimizer = make_loss(config).to(device), make_optimizer(model, config)
+    precision = Precision(config.precision, device)
+    model = start_from.model(data.train.texts).to(device)
+    tokens = tokenise(model, data.train.texts)
+    tuning = tune(model, config, *(part[:1] for part in tokens))
+    features = Features(tuning, config, precision, data.store, tokens)
     sampler = EpochSampler(data.train, config.batch_size, config.prompt_share, config.seed)
-    token_ids, token_mask = (tokens.to(device) for tokens in model.tokenizer(data.train.texts))
-    augmentation = make_augmentation()
+    if start_from.loaded and config.objective in SIGMOID_OBJECTIVES:
+        first_batch = next(sampler.epoch(0))
+        centre_logits(model, features.of(first_batch, (config.seed, 0, 0)), precision)
+    mean = running_mean(model, config.ema) if config.ema else None
+    criterion, optimizer = make_loss(config).to(device), make_optimizer(model, config, tuning.depths)
     steps = config.epochs * len(sampler)
-    start = run.restore(model, optimizer)
+    parts: dict[str, Stateful] = {"optimizer": optimizer}
+    if precision.scaler.is_enabled():
+        parts["scaler"] = precision.scaler
+    if mean:
+        parts["mean"] = mean
+    start = run.restore(model, parts)
+    result = cast(ClipModel, mean.module) if mean else model
 
-    with saving(run, model, optimizer, config.save_every_s) as keep:
+    with saving(run, model, parts, config.save_every_s) as keep, adapters_in_use(model):
         for epoch in range(start.epoch, config.epochs):
-            model.train()
+            tuning.train()
+            if config.cache_chunk:
+                refuse_batch_norm(model)
             resumed = start if epoch == start.epoch else Progress(epoch)
             first, total_loss, began = resumed.step, resumed.loss, time.perf_counter()
             for number, batch in enumerate(sampler.epoch(epoch, first), start=first):
                 step = epoch * len(sampler) + number
-                squares = data.store.batch(batch.images)
-                if config.augment:
-                    squares = augment(squares, augmentation, (config.seed, epoch, number))
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(step, steps, config)
+                encoders = features.of(batch, (config.seed, epoch, number))
+                flags = _flags(batch, config.mask_identical, device)
+                loss_of = partial(batch_loss, model, criterion, encoders.column, flags)
+                set_rate(optimizer, learning_rate(step, steps, config))
                 # So that dropout, too, is the same in a run that was resumed.
                 torch.manual_seed(hash((config.seed, epoch, number)) & 0x7FFF_FFFF_FFFF_FFFF)
-                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                    matrices = batch_logits(model, squares.to(device), batch, token_ids, token_mask)
-                    loss = averaged(loss_of, matrices, **_flags(batch, config.mask_identical, device))
-                value = _finite(loss, step)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
+                loss = backward(encoders, loss_of, config.cache_chunk, precision)
+                value = _finite(loss, step)
+                precision.step(optimizer, model.parameters())
+                if mean:
+                    mean.update_parameters(model)
                 total_loss += value
                 keep(Progress(epoch, number + 1, total_loss))
                 if on_step:
@@ -128,18 +146,15 @@ def train(
             metrics: dict[str, Any] = {"epoch": epoch + 1, "loss": total_loss / len(sampler)}
             metrics["images_per_s"] = (len(sampler) - first) * sampler.batch_size / _since(began)
             if validate and data.validation:
-                model.eval()
-                metrics |= validate(model, data.store, data.validation)
+                metrics |= validate(result.eval(), data.store, data.validation)
             run.append_metrics(metrics)
             keep(Progress(epoch + 1), force=epoch + 1 < config.epochs)
-    model.eval()
-    save_model(
-        model,
-        run.model,
-        {"recipe": config.as_dict(), "result": run.read_metrics()[-1], **data.summary()},
-    )
+    merge_lora(result.eval())
+    result.untrained = ""
+    training = {"recipe": config.as_dict(), "result": run.read_metrics()[-1], **data.summary()}
+    save_model(result, run.model, training | start_from.described(config.model), licence=start_from.licence)
     run.finish()
-    return model
+    return result
 
 
 def fingerprint_of_table(studies_path: str | Path) -> str:
@@ -156,41 +171,28 @@ def fingerprint_of_table(studies_path: str | Path) -> str:
     return fingerprint_of(studies_path)
 
 
-def batch_logits(
-    model: ClipModel, squares: Tensor, batch: Batch, token_ids: Tensor, token_mask: Tensor
-) -> tuple[Tensor, ...]:
-    """The (B, B) logit matrices of a batch; a text that several studies share is encoded once."""
-    texts, column = torch.unique(torch.from_numpy(batch.texts).to(token_ids.device), return_inverse=True)
-    length = int(token_mask[texts].sum(dim=1).max())
-    text = model.encode_text(token_ids[texts, :length], token_mask[texts, :length])
-    image = model.encode_image(model.preprocess.normalise(squares))
-    return tuple(matrix[:, column] for matrix in model.training_logits(image, text))
+def batch_loss(
+    model: ClipModel,
+    criterion: nn.Module,
+    column: Tensor,
+    flags: dict[str, Tensor | None],
+    image: ImageFeatures,
+    text: TextFeatures,
+) -> Tensor:
+    """The loss of a batch, from the features of its images and of its texts."""
+    return averaged(criterion, pair_logits(model, image, text, column), **flags)
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: never norms, biases, or the logit scale."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-
-
-def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    warmup = max(1, round(config.warmup_share * steps))
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def multiplies_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware (Ampere and later; AMX on x86)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported()
+def tokenise(model: ClipModel, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Ids and mask of all texts, on the device of the model; says how many may have been cut."""
+    token_ids, token_mask = (tokens.to(model.device) for tokens in model.tokenizer(texts))
+    limit = model.tokenizer.max_tokens
+    full = int((token_mask.sum(dim=1) >= limit).sum())
+    if full:
+        log.warning(
+            "%d of %d texts have %d tokens or more; what is beyond is cut off.", full, len(texts), limit
+        )
+    return token_ids, token_mask
 
 
 def environment(data: TrainingData) -> dict[str, Any]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
-
 from offclip.models.interface import ClipModel
-from offclip.training.state import Progress, RunFolder
+from offclip.training.state import Progress, RunFolder, Stateful
 
 
 @contextmanager
 def saving(
-    run: RunFolder, model: ClipModel, optimizer: torch.optim.Optimizer, every_s: float
+    run: RunFolder, model: ClipModel, parts: Mapping[str, Stateful], every_s: float
 ) -> Iterator[Callable[..., None]]:
     """Yields `keep(progress)`, to be called between steps: it saves now and then, and after Ctrl-C.
 
@@ -28,7 +26,7 @@ def saving(
     def keep(progress: Progress, force: bool = False) -> None:
         nonlocal saved_at
         if force or interrupted or time.monotonic() - saved_at >= every_s:
-            run.save(progress, model, optimizer)
+            run.save(progress, model, parts)
             saved_at = time.monotonic()
         if interrupted:
             raise KeyboardInterrupt

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from offclip.data.files import atomic_path
 from offclip.errors import CheckpointError
 from offclip.models.interface import ClipModel
+from offclip.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,18 @@ class Progress:
     loss: float = 0.0
 
 
+class Stateful(Protocol):
+    """What a run needs beside the model to go on: the optimiser, and whatever else remembers something."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it remembers."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Puts it back."""
+        ...
+
+
 class RunFolder:
     """Reads and writes one run folder; every file is whole or not there."""
 
@@ -51,23 +65,31 @@ class RunFolder:
         """Whether the trained model is there and no state waits to be resumed."""
         return (self.model / "card.json").is_file() and not self._state.is_file()
 
-    def open(self, config: dict[str, Any], fingerprint: str) -> None:
+    def open(self, config: dict[str, Any], fingerprint: str, weights: str = "") -> None:
         """Claims the folder for a run, or recognises it as the same run.
 
         A run that has not come as far as its first saved state gives way to another one.
 
+        Args:
+            config: The recipe; what the recipe of the folder does not know is taken to be the default there.
+            fingerprint: Of the data.
+            weights: Fingerprint of the weights that the run starts from; empty for none.
+
         Raises:
             CheckpointError: The folder holds another run, or something that is no run.
         """
-        wanted = {"config": config, "data": fingerprint}
+        wanted = {"config": config, "data": fingerprint} | ({"weights": weights} if weights else {})
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file.", "Choose another --out.")
         config_file = self.path / "config.json"
         if config_file.is_file():
             found = _read_json(config_file)
-            changed = sorted(k for k in config if found["config"].get(k) != config[k])
+            known = TrainConfig().as_dict() | found["config"]
+            changed = sorted(k for k in config if known.get(k) != config[k])
             if found.get("data") != fingerprint:
                 changed.append("the data")
+            if found.get("weights", "") != weights:
+                changed.append("the weights it starts from")
             if not changed:
                 return
             if self._state.exists() or self.metrics.exists() or self.model.exists():
@@ -84,8 +106,8 @@ class RunFolder:
         with atomic_path(self.path / name, CheckpointError) as temporary:
             temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
-    def save(self, progress: Progress, model: ClipModel, optimizer: torch.optim.Optimizer) -> None:
-        """Saves everything that is needed to go on.
+    def save(self, progress: Progress, model: ClipModel, parts: Mapping[str, Stateful]) -> None:
+        """Saves everything that is needed to go on: the model, and `parts` by their names.
 
         Raises:
             CheckpointError: The disk is full or the folder not writable; an earlier state stays.
@@ -96,15 +118,15 @@ class RunFolder:
             "loss": progress.loss,
             "tokenizer": model.tokenizer.to_json(),
             "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            **{name: part.state_dict() for name, part in parts.items()},
         }
         buffer = io.BytesIO()  # torch's own writer does not say that the disk is full
         torch.save(state, buffer)
         with atomic_path(self._state, CheckpointError) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def restore(self, model: ClipModel, optimizer: torch.optim.Optimizer) -> Progress:
-        """Loads the last saved state into model and optimiser; without one, the run starts at the beginning.
+    def restore(self, model: ClipModel, parts: Mapping[str, Stateful]) -> Progress:
+        """Loads the last saved state into model and parts; without one, the run starts at the beginning.
 
         Raises:
             CheckpointError: The state cannot be read or belongs to another model.
@@ -116,7 +138,8 @@ class RunFolder:
             if state["tokenizer"] != model.tokenizer.to_json():
                 raise ValueError("the sentences are not those that the run began with")
             model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
             return Progress(int(state["epoch"]), int(state["step"]), float(state["loss"]))
         except Exception as error:
             reason = str(error).partition("\n")[0] or type(error).__name__

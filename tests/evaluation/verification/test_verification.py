@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,7 +133,10 @@ def test_a_trained_model_passes(finished_run):
         "logits",
         "heat map similarity",
         "heat map grad-cam",
+        "cells",
         "equal images, equal scores",
+        "alone as in a batch",
+        "tokens",
         "prompts differ",
     } == set(checks)
 
@@ -168,7 +172,7 @@ def test_values_that_are_not_finite_are_no_model(own_run):
 
 
 def test_carzero_passes_with_both_kinds_of_map(carzero):
-    checks = results(check_model("anywhere"))
+    checks = results(check_model(Path("anywhere")))
     assert not failed(checks.values())
     assert "heat map gradient-attention" in checks
     assert "geometry carzero" in checks["preprocessing of the card"].expected
@@ -176,22 +180,22 @@ def test_carzero_passes_with_both_kinds_of_map(carzero):
 
 def test_prompts_of_which_nothing_is_left_fail(carzero, monkeypatch):
     monkeypatch.setattr(model_checks, "PROMPTS", ("There is no finding.", "Pneumothorax."))
-    check = results(check_model("anywhere"))["prompts differ"]
+    check = results(check_model(Path("anywhere")))["prompts differ"]
     assert not check.passed
     assert "nothing is left of 'Pneumothorax.'" in check.found
     # Two prompts that the published cleaning makes the same.
     monkeypatch.setattr(model_checks, "PROMPTS", ("There is no finding.", "There is no finding!"))
-    assert "is 'There is no finding!'" in results(check_model("anywhere"))["prompts differ"].found
+    assert "is 'There is no finding!'" in results(check_model(Path("anywhere")))["prompts differ"].found
 
 
 def test_carzero_without_a_tokenizer_computes_and_fails(carzero):
     model, _ = carzero
     model.tokenizer = NoTokenizer()
-    assert failed(check_model("anywhere")) == ["prompts differ"]
+    assert failed(check_model(Path("anywhere"))) == ["prompts differ"]
 
 
 def test_a_model_whose_scores_depend_on_the_place_in_the_batch_fails(carzero):
     model, _ = carzero
     similarity = model.similarity
     model.similarity = lambda image, text: similarity(image, text) + torch.arange(3).unsqueeze(1) * 1e-3
-    assert failed(check_model("anywhere")) == ["equal images, equal scores"]
+    assert failed(check_model(Path("anywhere"))) == ["equal images, equal scores"]

@@ -89,6 +89,9 @@ def test_the_card_says_where_the_weights_are_from(file, tmp_path):
         "std": 0.2449,
         "geometry": "carzero",
         "grey": "carzero",
+        "resample": "area",
+        "resized": None,
+        "crop_rounding": "even",
     }
     for name in ("card.json", "weights.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

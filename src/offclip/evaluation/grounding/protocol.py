@@ -18,9 +18,9 @@ from offclip.evaluation.progress import OnProgress
 from offclip.evaluation.protocols.protocol import GroundingRule, Protocol
 from offclip.evaluation.protocols.truth.data import ProtocolData
 from offclip.evaluation.protocols.truth.read import read_protocol_data
+from offclip.evaluation.scoring import load_for_scoring, measured_model
 from offclip.evaluation.statistics.bootstrap import Resampling
 from offclip.grounding.pointing import PointingRule
-from offclip.models.checkpoint import load_model
 
 
 def ground_protocol(
@@ -37,7 +37,7 @@ def ground_protocol(
     """Measures the heat maps of a trained model on a public set.
 
     Args:
-        model_path: A run or model folder.
+        model_path: A run or model folder, or any other name of a model, see `offclip.load`.
         root: The folder that the publishers' tree was downloaded to.
         out: Where grounding.csv, grounding.json and grounding_skipped.csv go; None writes nothing.
         protocol: One whose task is grounding.
@@ -54,7 +54,7 @@ def ground_protocol(
     wanted = protocol.grounding
     if wanted is None:
         raise ConfigError(f"{protocol.name} measures no heat maps.", "'offclip evaluate' measures it.")
-    model = load_model(model_path)
+    model = load_for_scoring(model_path)
     result = ground_model(
         model,
         grounding_data(read_protocol_data(protocol, Path(root))),
@@ -67,7 +67,7 @@ def ground_protocol(
     )
     if out is not None:
         about = {
-            "model": str(model_path),
+            **measured_model(model_path, model),
             "data": str(root),
             "split": protocol.split,
             "protocol": {"name": protocol.name, "hash": protocol.hash, **asdict(wanted)},

@@ -26,11 +26,11 @@ from offclip.evaluation.grounding.measure import Measured, measure
 from offclip.evaluation.grounding.summary import MethodGrounding, summarise_method, values_of
 from offclip.evaluation.grounding.tables import GroundedImage, GroundingData, read_grounding_folder
 from offclip.evaluation.progress import OnProgress, named
+from offclip.evaluation.scoring import load_for_scoring, measured_model
 from offclip.evaluation.statistics.bootstrap import Resampling
 from offclip.grounding.faithfulness import FaithfulnessOptions
 from offclip.grounding.maps import map_method, map_methods
 from offclip.grounding.pointing import PointingRule
-from offclip.models.checkpoint import load_model
 from offclip.models.interface import ClipModel
 
 VALIDATION = "validate"
@@ -83,7 +83,7 @@ def ground(
     """Measures the heat maps of a trained model on a folder with boxes or masks.
 
     Args:
-        model_path: A run or model folder.
+        model_path: A run or model folder, or any other name of a model, see `offclip.load`.
         folder: Holds `studies.parquet` or `reports.csv`, and `boxes.csv`, `masks.csv` or both.
         out: Where grounding.csv, grounding.json and grounding_skipped.csv go; None writes nothing.
         methods: Kinds of heat map; None for all that the model has.
@@ -107,8 +107,9 @@ def ground(
             f"{folder}: no image with a box or a mask in the split {split!r}.",
             f"Splits with such images: {filled}.",
         )
+    model = load_for_scoring(model_path)
     result = ground_model(
-        load_model(model_path),
+        model,
         data,
         methods=methods,
         split=split,
@@ -119,7 +120,7 @@ def ground(
         on_progress=on_progress,
     )
     if out is not None:
-        about = {"model": str(model_path), "data": str(folder), "split": split}
+        about = {**measured_model(model_path, model), "data": str(folder), "split": split}
         write_grounding(result, Path(out), about)
     return result
 

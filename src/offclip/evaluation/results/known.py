@@ -20,7 +20,7 @@ class Known:
 
     Attributes:
         results: `results.json`.
-        card: `card.json` of the model folder.
+        card: `card.json` of the model folder; for a model of another library what `results.json` says of it.
         training: `config` (of the run folder's `config.json`), `environment` (its `environment.json`).
     """
 
@@ -36,7 +36,7 @@ class Known:
         training: Mapping[str, Any] | None = None,
     ) -> Known:
         """From documents that may be missing."""
-        return cls(results, checkpoint_card or {}, training or {})
+        return cls(results, checkpoint_card or block(results, "run", "weights"), training or {})
 
     @property
     def recipe(self) -> Mapping[str, Any]:

@@ -95,11 +95,9 @@ class AdaptedClip(ClipModel):
         bias: Added to the logits.
 
     Attributes:
-        untrained: What in it is random, for a warning; empty when all of it was trained.
         licence: Of the weights, as far as it is known.
     """
 
-    untrained: str = ""
     licence: str = ""
 
     def __init__(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
 from offclip.models.adapters.adapted import AdaptedClip, AdaptedConfig, ImageTower, TextTower
@@ -49,6 +51,24 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "timm": "offclip.models.adapters.timm.family",
     }
 )
+
+# What names the tensors of a family's models: another version may name them otherwise.
+_LIBRARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "open_clip": ("open_clip_torch", "timm", "transformers"),
+        "hf": ("transformers",),
+        "timm": ("timm", "transformers"),
+    }
+)
+
+
+def library_versions(name: str) -> dict[str, str]:
+    """The installed versions of a family's libraries."""
+    found = {}
+    for distribution in _LIBRARIES.get(name, ()):
+        with suppress(PackageNotFoundError):
+            found[distribution] = version(distribution)
+    return found
 
 
 def family(name: str) -> Family:

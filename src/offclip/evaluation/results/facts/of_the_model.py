@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from offclip.evaluation.results.facts.fact import CARD, RUN, Fact, listed
 from offclip.evaluation.results.known import Known
 from offclip.evaluation.results.reading import at, block, number, text, whole
@@ -29,7 +31,9 @@ def model_description(known: Known) -> Fact | None:
         return None
     parameters = number(known.card.get("parameters"))
     size = f", {count(parameters)} parameters" if parameters else ""
-    configuration = listed(block(known.card, "config"))
+    config = block(known.card, "config")
+    # Whole configurations of other libraries are no sentence.
+    configuration = listed({name: value for name, value in config.items() if not isinstance(value, Mapping)})
     return Fact(f"{architecture}{size}. {configuration}".strip(), CARD)
 
 
@@ -57,6 +61,11 @@ def initialisation(known: Known) -> Fact | None:
     source = block(known.card, "source")
     if source:
         return Fact(f"Converted from published weights: {listed(source)}", CARD)
+    loaded = text(known.card.get("source"))
+    if loaded:
+        untrained = text(known.card.get("untrained"))
+        random = f" Not trained yet: {untrained}." if untrained else ""
+        return Fact(f"Those that the name {loaded} stands for.{random}", RUN)
     if "seed" in known.recipe and not {"initial", "pretrained", "checkpoint"} & set(known.recipe):
         return Fact(f"Drawn at random with seed {known.recipe['seed']}; no pretrained weights.", CARD)
     return None
@@ -87,8 +96,9 @@ def ensembling(known: Known) -> Fact | None:
 
 def availability(known: Known) -> Fact | None:
     """Hash and licence of the weights, and the version of the software."""
-    digest = text(at(known.card, "sha256", "weights.safetensors"))
-    if not digest:
+    file, tensors = (text(at(known.card, "sha256", name)) for name in ("weights.safetensors", "tensors"))
+    if not file and not tensors:
         return None
     licence = text(known.card.get("licence")) or "not stated"
-    return Fact(f"Weights: SHA-256 {digest}, licence: {licence}.", CARD)
+    digest = f"SHA-256 {file}" if file else f"SHA-256 over all tensors {tensors}"
+    return Fact(f"Weights: {digest}, licence: {licence}.", CARD if file else RUN)
