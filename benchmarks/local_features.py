@@ -29,15 +29,14 @@ from offclip.data.loader import load_pixels
 from offclip.data.phantom import write_phantom
 from offclip.data.study import write_studies
 from offclip.errors import OffclipError
+from offclip.evaluation.classification import classify, evaluation_prompts
 from offclip.evaluation.grounding.run import ground_model
 from offclip.evaluation.grounding.tables import GroundingData, read_grounding_folder
 from offclip.evaluation.statistics.bootstrap import Resampling
-from offclip.evaluation.statistics.ranks import auc
 from offclip.evaluation.truth import read_evaluation_folder
 from offclip.models.adapters.adapted import AdaptedClip
 from offclip.models.adapters.last_block import LOCAL
 from offclip.models.interface import ClipModel
-from offclip.zeroshot.prompts import PAPER_NORMAL_PROMPT
 from offclip.zeroshot.score import score_images
 
 POOLING = ("token", "mean")
@@ -60,12 +59,12 @@ def with_local(model: AdaptedClip, local: str) -> AdaptedClip:
     return model
 
 
-def normal_auc(model: ClipModel, folder: Path) -> float:
-    """Of the paper's prompt, on the test films: whether the model learnt anything."""
+def learnt(model: ClipModel, folder: Path) -> dict[str, float]:
+    """AUC on the test films: of normal, and the mean of the findings; a map cannot know more."""
     data = read_evaluation_folder(folder)
     store, _ = load_pixels(data.images["test"], model.preprocess)
-    scores = score_images(model, store, [PAPER_NORMAL_PROMPT])
-    return auc(scores.logits[:, 0].astype(np.float64), data.labels.select(scores.image_ids).normal == 1)
+    found = classify(score_images(model, store, evaluation_prompts(data.labels.findings)), data.labels)
+    return {"normal AUC": found.normal_auc or np.nan, "finding AUC": found.abnormal_auc or np.nan}
 
 
 def measures(model: ClipModel, data: GroundingData, split: str, method: str) -> dict[str, Any]:
@@ -102,16 +101,18 @@ def tell(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def measure(pooling: str, arguments: argparse.Namespace) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """From row of the table and split to the measures, one a seed."""
+def measure(pooling: str, arguments: argparse.Namespace) -> str:
+    """What the models learnt, and the table of their maps, as Markdown."""
     folder = phantom(arguments.out / "phantom", arguments.studies)
     marked, studies = read_grounding_folder(folder), folder / "studies.parquet"
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    known: list[dict[str, float]] = []
     model = None
     for seed in range(arguments.seeds):
         run = arguments.out / f"{pooling}-seed{seed}"
         model = trained(pooling, seed, studies, run, arguments.epochs, arguments.rate)
-        tell(f"{run.name}: normal AUC {normal_auc(model, folder):.3f}")
+        known.append(learnt(model, folder))
+        tell(f"{run.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in known[-1].items()))
         ways = [(f"similarity, {local}", local, "similarity") for local in LOCAL]
         for name, local, method in [*ways, ("grad-cam", LOCAL[0], "grad-cam")]:
             for split in SPLITS:
@@ -121,7 +122,8 @@ def measure(pooling: str, arguments: argparse.Namespace) -> dict[str, dict[str, 
         for name in ("constant map", "middle of the film"):
             reference = Reference(REFERENCES[name], model.preprocess).eval()
             found[name] = {split: [measures(reference, marked, split, "similarity")] for split in SPLITS}
-    return found
+    aucs = ", ".join(f"{name} {_mean_sd([one[name] for one in known])}" for name in known[0])
+    return f"## Pooled by {pooling}: {aucs}\n\n{table_text(found)}\n"
 
 
 def main() -> int:
@@ -132,7 +134,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/local_features"))
     parser.add_argument("--pooling", nargs="+", choices=POOLING, default=POOLING)
     parser.add_argument("--studies", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -140,7 +142,7 @@ def main() -> int:
     parts = []
     try:
         for pooling in arguments.pooling:
-            parts.append(f"## Pooled by {pooling}\n\n{table_text(measure(pooling, arguments))}\n")
+            parts.append(measure(pooling, arguments))
     except OffclipError as error:
         print(error, file=sys.stderr)
         return 1

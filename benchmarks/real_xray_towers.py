@@ -21,7 +21,7 @@ _BASE = TrainConfig(
     image_size=128,
     text_layers="none",
     augment=True,
-    epochs=8,
+    epochs=5,
     learning_rate=1e-3,
 )
 # MiniLM stays as it is in both: tuning it as well would double the time.

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from offclip.errors import ConfigError
 from offclip.images.preprocess import Preprocess
 from offclip.models.heads import CosineHead, CrossAttentionHead
 from offclip.models.image_tower import STRIDE, CompactImageTower
-from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures, Tower
+from offclip.models.interface import Tower
 from offclip.models.text_tower import CompactTextTower
 from offclip.models.tokenizer import TextTokenizer
+from offclip.models.two_towers import TwoTowers
 
 HEADS = ("cosine", "cross-attention")
 
@@ -52,7 +53,7 @@ class DualEncoderConfig:
             raise ConfigError(f"Unknown head {self.head!r}.", f"Choose one of: {', '.join(HEADS)}.")
 
 
-class DualEncoder(ClipModel):
+class DualEncoder(TwoTowers[CompactImageTower, CompactTextTower, CosineHead | CrossAttentionHead]):
     """A compact CLIP for chest X-rays.
 
     Args:
@@ -83,28 +84,12 @@ class DualEncoder(ClipModel):
             config.text_layers,
             config.embed_dim,
         )
-        self.head: CosineHead | CrossAttentionHead = (
+        self.head = (
             CosineHead(config.logit_scale, config.logit_bias)
             if config.head == "cosine"
             else CrossAttentionHead(config.embed_dim, logit_bias=config.logit_bias)
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def encode_image(self, pixels: Tensor) -> ImageFeatures:
-        """Encodes (B, 1, S, S) normalised pixels."""
-        return self.image_tower(pixels)
-
-    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
-        """Encodes (T, L) token ids."""
-        return self.text_tower(input_ids, attention_mask)
-
-    def similarity(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
-        """Logits (B, T)."""
-        return self.head(image, text)
-
-    def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
-        """Maps (B, T, rows, columns)."""
-        return self.head.heat_map(image, text)
 
     def towers(self) -> Mapping[str, Tower]:
         """The parts that freezing, LoRA and layer-wise rates act on."""

@@ -79,11 +79,7 @@ class TextTokenizer:
         Raises:
             InputError: The text is no tokenizer.
         """
-        try:
-            tokenizer = Tokenizer.from_str(text)
-        except Exception as error:  # the library raises no narrower kind
-            raise InputError(f"Not a tokenizer ({error}).", "Use what to_json wrote.") from error
-        return cls(tokenizer, max_tokens)
+        return cls(read_tokenizer_json(text), max_tokens)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the tokenizers library."""
@@ -104,12 +100,28 @@ class TextTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        texts = checked_texts(texts)
-        encodings = self._tokenizer.encode_batch(texts)
-        return (
-            torch.tensor([encoding.ids for encoding in encodings]),
-            torch.tensor([encoding.attention_mask for encoding in encodings]),
-        )
+        return encoded(self._tokenizer, checked_texts(texts))
+
+
+def read_tokenizer_json(text: str) -> Tokenizer:
+    """A tokenizer of the tokenizers library from its JSON.
+
+    Raises:
+        InputError: The text is no tokenizer.
+    """
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the library raises no narrower kind
+        raise InputError(f"Not a tokenizer ({error}).", "Use what to_json wrote.") from error
+
+
+def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Ids and attention mask of T texts, int64 (T, L), by a tokenizer that pads."""
+    encodings = tokenizer.encode_batch(list(texts))
+    return (
+        torch.tensor([encoding.ids for encoding in encodings]),
+        torch.tensor([encoding.attention_mask for encoding in encodings]),
+    )
 
 
 def checked_texts(texts: Sequence[str]) -> list[str]:

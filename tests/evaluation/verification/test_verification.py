@@ -42,7 +42,7 @@ def carzero(monkeypatch):
     model = CarZero.from_state_dict(make_weights(CONFIG, "verify"), CONFIG)
     model.tokenizer = CarZeroTokenizer(pieces, CONFIG.slots)
     card = {"sha256": {"weights.safetensors": "0" * 64}, "preprocess": dataclasses.asdict(model.preprocess)}
-    monkeypatch.setattr(model_checks, "load_model", lambda path: model)
+    monkeypatch.setattr(model_checks, "load_for_scoring", lambda path: model)
     monkeypatch.setattr(model_checks, "read_card", lambda path: card)
     return model, card
 

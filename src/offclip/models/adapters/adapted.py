@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from offclip.images.preprocess import Preprocess
 from offclip.models.heads import MAX_LOGIT_SCALE, CosineHead
-from offclip.models.interface import ClipModel, ImageFeatures, TextFeatures, Tokenizer, Tower
+from offclip.models.interface import ImageFeatures, TextFeatures, Tokenizer, Tower
+from offclip.models.two_towers import TwoTowers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,22 @@ class AdaptedConfig:
     max_logit_scale: float = MAX_LOGIT_SCALE
 
 
-class ImageTower(nn.Module, ABC):
-    """An image tower with its projection into the joint space."""
+class AdaptedTower(nn.Module, ABC):
+    """A tower with its projection into the joint space."""
 
     @property
     @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:
-        """Its layers, from the pixels to the joint space: transformer blocks, or stages of a CNN."""
+        """Its layers, from input to output: transformer blocks, or stages of a CNN."""
 
     @property
     def fresh(self) -> Sequence[nn.Module]:
         """Parts that no pretraining has seen: they are always trained."""
         return ()
+
+
+class ImageTower(AdaptedTower):
+    """An image tower."""
 
     @property
     @abstractmethod
@@ -60,18 +65,8 @@ class ImageTower(nn.Module, ABC):
         """(B, 3, S, S) normalised pixels -> pooled (B, D) and local (B, P, D)."""
 
 
-class TextTower(nn.Module, ABC):
-    """A text tower with its projection into the joint space."""
-
-    @property
-    @abstractmethod
-    def blocks(self) -> Sequence[nn.Module]:
-        """Its layers, from the ids to the joint space."""
-
-    @property
-    def fresh(self) -> Sequence[nn.Module]:
-        """Parts that no pretraining has seen: they are always trained."""
-        return ()
+class TextTower(AdaptedTower):
+    """A text tower."""
 
     @abstractmethod
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
@@ -82,7 +77,7 @@ class TextTower(nn.Module, ABC):
         """
 
 
-class AdaptedClip(ClipModel):
+class AdaptedClip(TwoTowers[ImageTower, TextTower, CosineHead]):
     """A CLIP of another library: its two towers, its scale and its bias.
 
     Args:
@@ -118,22 +113,6 @@ class AdaptedClip(ClipModel):
         self.text_tower = text_tower
         self.head = CosineHead(logit_bias=bias, max_logit_scale=config.max_logit_scale)
         nn.init.constant_(self.head.log_scale, log_scale)
-
-    def encode_image(self, pixels: Tensor) -> ImageFeatures:
-        """Encodes (B, 3, S, S) normalised pixels, as `preprocess.normalise` makes them."""
-        return self.image_tower(pixels)
-
-    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
-        """Encodes (T, L) token ids."""
-        return self.text_tower(input_ids, attention_mask)
-
-    def similarity(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
-        """Logits (B, T): scale times cosine plus bias."""
-        return self.head(image, text)
-
-    def heat_map(self, image: ImageFeatures, text: TextFeatures) -> Tensor:
-        """Maps (B, T, rows, columns): each cell's dot product with the sentence."""
-        return self.head.heat_map(image, text)
 
     def towers(self) -> Mapping[str, Tower]:
         """The parts that freezing, LoRA and layer-wise rates act on."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from offclip.errors import CheckpointError, InputError
 from offclip.models.carzero.text import TextPreset, clean
 from offclip.models.carzero.vocabulary import HOW_TO_GET_IT, read_vocabulary
-from offclip.models.tokenizer import checked_texts
+from offclip.models.tokenizer import checked_texts, encoded
 
 SPECIAL_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102}
 _CONTINUES = "##"
@@ -137,11 +137,7 @@ class CarZeroTokenizer:
                 len(texts),
                 empty[0],
             )
-        encodings = self._tokenizer.encode_batch(cleaned)
-        return (
-            torch.tensor([encoding.ids for encoding in encodings]),
-            torch.tensor([encoding.attention_mask for encoding in encodings]),
-        )
+        return encoded(self._tokenizer, cleaned)
 
 
 class NoTokenizer:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer as Backend
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from offclip.models.adapters.hub import first_line, read_json, where_from
 from offclip.models.adapters.hugging_face import siglip_pieces
 from offclip.models.adapters.hugging_face.quiet import quiet
 from offclip.models.adapters.library import library
-from offclip.models.tokenizer import checked_texts
+from offclip.models.tokenizer import checked_texts, encoded
 
 # Compared with the library's own ids when a tokenizer is loaded: case, punctuation, spaces, numbers, accents.
 _PROBES = (
@@ -103,11 +102,7 @@ class HfTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        encodings = self.backend.encode_batch(checked_texts(texts))
-        return (
-            torch.tensor([encoding.ids for encoding in encodings]),
-            torch.tensor([encoding.attention_mask for encoding in encodings]),
-        )
+        return encoded(self.backend, checked_texts(texts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from offclip.models.adapters.hub import fetch, first_line
 from offclip.models.adapters.hugging_face.quiet import quiet
 from offclip.models.adapters.library import library
 from offclip.models.interface import Tokenizer
-from offclip.models.tokenizer import checked_texts
+from offclip.models.tokenizer import checked_texts, encoded
 
 _FILES = (
     "tokenizer.json",
@@ -107,9 +107,7 @@ class CleanedTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        found = self._backend.encode_batch([self._clean(text) for text in checked_texts(texts)])
-        ids = torch.tensor([encoding.ids for encoding in found])
-        mask = torch.tensor([encoding.attention_mask for encoding in found])
+        ids, mask = encoded(self._backend, [self._clean(text) for text in checked_texts(texts)])
         if self._stripped is None:
             return ids, mask
         stripped = ids == self._stripped

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from offclip.errors import CheckpointError, InputError
 from offclip.models.adapters.library import library
-from offclip.models.tokenizer import checked_texts
+from offclip.models.tokenizer import checked_texts, encoded, read_tokenizer_json
 
 VOCABULARIES = (
     "tokenizer.json",
@@ -45,11 +44,7 @@ class EncoderTokenizer:
         Raises:
             InputError: The text is no tokenizer.
         """
-        try:
-            tokenizer = Tokenizer.from_str(text)
-        except Exception as error:  # the library raises no narrower kind
-            raise InputError(f"Not a tokenizer ({error}).", "Use what to_json wrote.") from error
-        return cls(tokenizer, max_tokens)
+        return cls(read_tokenizer_json(text), max_tokens)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the tokenizers library."""
@@ -66,11 +61,7 @@ class EncoderTokenizer:
         Raises:
             InputError: There is no text, or one is not a string or empty.
         """
-        encodings = self._tokenizer.encode_batch(checked_texts(texts))
-        return (
-            torch.tensor([encoding.ids for encoding in encodings]),
-            torch.tensor([encoding.attention_mask for encoding in encodings]),
-        )
+        return encoded(self._tokenizer, checked_texts(texts))
 
 
 def read_tokenizer(folder: Path, max_tokens: int) -> EncoderTokenizer:
