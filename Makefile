@@ -15,7 +15,7 @@ ADAPTER_TESTS := tests/models/adapters tests/examples tests/losses/test_losses_o
 # A configuration of pip that names a folder of wheels holds for uv, too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test test-adapters test-slow check install clean
+.PHONY: demo test test-adapters test-slow check install install-adapters clean
 
 demo: $(VENV)/.core
 	$(BIN)/offclip demo --out $(DEMO)
@@ -44,6 +44,8 @@ $(VENV)/.core: pyproject.toml constraints.txt
 $(VENV)/.dev: pyproject.toml constraints.txt
 	./install.sh "$(PYTHON)" "$(VENV)" ".[dev]"
 	@touch $@ $(VENV)/.core
+
+install-adapters: $(ADAPTERS)/.done
 
 $(ADAPTERS)/.done: pyproject.toml constraints-adapters.txt
 	./install.sh "$(PYTHON)" "$(ADAPTERS)" ".[test-adapters]" constraints-adapters.txt

@@ -23,7 +23,8 @@ from offclip.models import load_model, save_model
 from offclip.training import TrainConfig
 
 COMMANDS = [
-    ["demo"], ["label"], ["train"], ["evaluate"], ["ground"], ["screen"], ["compare"], ["convert"], ["verify"], ["env"],
+    ["demo"], ["label"], ["train"], ["evaluate"], ["ground"], ["screen"], ["compare"],
+    ["convert"], ["verify"], ["env"],
     ["data", "phantom"], ["data", "list"], ["data", "prepare"], ["data", "check"],
     ["data", "info"], ["data", "shard"],
     ["models", "list"], ["models", "show"],
