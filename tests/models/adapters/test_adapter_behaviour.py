@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from learning_models import MODELS
+from learning_models import MODELS, SIDE
 from PIL import Image
 
 import offclip
@@ -56,9 +56,15 @@ def test_a_normal_film_is_called_normal_after_a_short_training(library, kind, fi
     ] + list(NORMAL_PROMPTS)
     name = MODELS[library, kind](kind, tmp_path / "model", sentences)
     data = read_evaluation_folder(films)
-    before, normal = margins(offclip.load(name), data)
+    before, normal = margins(offclip.load(name, image_size=SIDE), data)
     recipe = TrainConfig(
-        model=name, epochs=12, batch_size=32, learning_rate=2e-3, augment=False, precision="fp32"
+        model=name,
+        image_size=SIDE,
+        epochs=12,
+        batch_size=32,
+        learning_rate=2e-3,
+        augment=False,
+        precision="fp32",
     )
     train(films / "studies.parquet", recipe, tmp_path / "run")
     after, _ = margins(offclip.load(tmp_path / "run"), data)

@@ -43,8 +43,8 @@ def hub(monkeypatch) -> dict[str, Path]:
     """Folders that stand for ids on the hub; other ids are refused, as offline."""
     known: dict[str, Path] = {}
 
-    def fetch(source: str, *, allow_pickle: bool = False) -> Path:
-        del allow_pickle
+    def fetch(source: str, *, allow_pickle: bool = False, weights: bool = True) -> Path:
+        del allow_pickle, weights
         if source not in known:
             raise CheckpointError(f"{source}: not in the hub's cache.", "Download it.")
         return known[source]
