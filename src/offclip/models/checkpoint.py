@@ -74,7 +74,7 @@ def save_model(
         "max_tokens": model.tokenizer.max_tokens,
         **KINDS[kind].fields(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "licence": licence or getattr(model, "licence", "") or NO_LICENCE,
+        "licence": licence or model.licence or NO_LICENCE,
         "intended_use": INTENDED_USE,
         "training": training or {},
         **({"source": source} if source else {}),

@@ -43,11 +43,12 @@ def convert_by_name(name: str, folder: str | Path, options: LoadOptions = LoadOp
     if read_name(name).folder is not None:
         raise ConfigError(f"{name} is a folder of offclip: there is nothing to convert.", "Copy the folder.")
     model = load_by_name(name, options)
-    own = model.licence if isinstance(model, AdaptedClip) else ""
     source = {
         "name": name,
         "loaded": model.config.source if isinstance(model, AdaptedClip) else name,
         "tensors_sha256": state_hash(model),
         "pickle_allowed": options.allow_pickle,
     }
-    return Converted(model, save_model(model, folder, licence=own or UNKNOWN_LICENCE, source=source))
+    return Converted(
+        model, save_model(model, folder, licence=model.licence or UNKNOWN_LICENCE, source=source)
+    )

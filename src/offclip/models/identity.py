@@ -53,7 +53,7 @@ def about_model(model: ClipModel, name: str, folder: Path | None) -> dict[str, A
         licence, digest = card.get("licence"), card["sha256"].get("weights.safetensors")
         made_of = "weights.safetensors"
     else:
-        licence = (adapted.licence if adapted else "") or UNKNOWN_LICENCE
+        licence = model.licence or UNKNOWN_LICENCE
         digest, made_of = state_hash(model), "tensors"
     kind = kind_of(model)
     about: dict[str, Any] = {

@@ -92,11 +92,13 @@ class ClipModel(nn.Module, ABC):
         preprocess: From file pixels to the tensor that `encode_image` takes; travels with the weights.
         tokenizer: From text to the ids that `encode_text` takes; travels with the weights.
         untrained: What in it is random, for a warning; empty when all of it was trained.
+        licence: Of the weights, as far as it is known.
     """
 
     preprocess: Preprocess
     tokenizer: Tokenizer
     untrained: str = ""
+    licence: str = ""
 
     @abstractmethod
     def encode_image(self, pixels: Tensor) -> ImageFeatures:

@@ -126,7 +126,7 @@ def _loaded(meant: ModelName, options: LoadOptions) -> ClipModel:
         model = _pretrained(meant.rest, options)
     else:
         model = load_third_party(third_party_schemes(OWN_SCHEMES)[meant.scheme], meant.rest, options)
-    if meant.card is not None and isinstance(model, AdaptedClip) and not model.licence:
+    if meant.card is not None and not model.licence:
         model.licence = meant.card.licence
     return model
 

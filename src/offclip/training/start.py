@@ -85,7 +85,7 @@ def starting_point(config: TrainConfig) -> Start:
             "Leave image_size out.",
         )
     folder = read_name(config.model).folder
-    licence = read_card(folder).get("licence") if folder else getattr(model, "licence", "")
+    licence = read_card(folder).get("licence") if folder else model.licence
     return Start(model.preprocess, None, model, _fingerprint(model), licence or NO_LICENCE)
 
 

@@ -88,12 +88,7 @@ class AdaptedClip(TwoTowers[ImageTower, TextTower, CosineHead]):
         tokenizer: The model's own.
         log_scale: Logarithm of the scale of the logits.
         bias: Added to the logits.
-
-    Attributes:
-        licence: Of the weights, as far as it is known.
     """
-
-    licence: str = ""
 
     def __init__(
         self,
